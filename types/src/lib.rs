@@ -1,0 +1,19 @@
+//! The values that every layer of Strata speaks in: digests, names, tags, references, upload ids, manifests, error codes, limits.
+//!
+//! Pure: no I/O, no clock, no runtime. A value of these types is valid by construction, so that nothing behind the
+//! edge that parsed it has to look again.
+
+pub mod digest;
+pub mod error_code;
+pub mod limits;
+pub mod name;
+pub mod reference;
+pub mod tag;
+pub mod upload_id;
+
+pub use digest::{Algorithm, Digest, DigestError};
+pub use error_code::{ErrorCode, Failure, Outcome};
+pub use name::{NameError, RepositoryName};
+pub use reference::{Reference, ReferenceError};
+pub use tag::{Tag, TagError};
+pub use upload_id::{UploadId, UploadIdError};
