@@ -1,0 +1,327 @@
+//! A registry of one test: the real binary on a port and a directory of its own.
+
+use crate::endpoint::Endpoint;
+use crate::process::{self, Process};
+use crate::repository::Repository;
+use crate::wait;
+use rustix::process::Signal;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A server told to stop with nothing in flight is gone within this.
+const STOP_BOUND: Duration = Duration::from_secs(15);
+
+/// How a [`TestRegistry`] is started.
+#[derive(Debug)]
+pub struct Builder {
+    binary: PathBuf,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    config: Option<String>,
+    data: Option<PathBuf>,
+    listeners: usize,
+    sound_at_end: bool,
+}
+
+impl Builder {
+    /// One more argument after `strata serve …`.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Builder {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// One variable of the server's environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Builder {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The text of a configuration file, given by `--config`.
+    #[must_use]
+    pub fn config(mut self, toml: &str) -> Builder {
+        self.config = Some(toml.to_owned());
+        self
+    }
+
+    /// A data directory other than the one in the test's own temporary directory.
+    #[must_use]
+    pub fn data(mut self, directory: &Path) -> Builder {
+        self.data = Some(directory.to_owned());
+        self
+    }
+
+    /// How many listeners the server is to announce.
+    #[must_use]
+    pub fn listeners(mut self, count: usize) -> Builder {
+        self.listeners = count;
+        self
+    }
+
+    /// The test damages the store on purpose: neither a clean stop nor a clean check is asserted at the end.
+    #[must_use]
+    pub fn damaged_at_end(mut self) -> Builder {
+        self.sound_at_end = false;
+        self
+    }
+
+    /// Starts the server and waits until it listens.
+    #[track_caller]
+    pub fn start(self) -> TestRegistry {
+        let directory = TempDir::with_prefix("strata-test-").expect("a temporary directory can be made");
+        let mut registry = TestRegistry { builder: self, directory, process: None, endpoints: Vec::new() };
+        registry.start();
+        registry
+    }
+
+    /// Starts a server that is expected to refuse to; gives its exit status and its log.
+    #[track_caller]
+    pub fn start_refused(self) -> (ExitStatus, String) {
+        let directory = TempDir::with_prefix("strata-test-").expect("a temporary directory can be made");
+        let mut registry = TestRegistry { builder: self, directory, process: None, endpoints: Vec::new() };
+        registry.start_refused()
+    }
+}
+
+/// A running registry. Dropping it stops it and asserts a clean exit and a clean `strata check`.
+#[derive(Debug)]
+pub struct TestRegistry {
+    builder: Builder,
+    directory: TempDir,
+    process: Option<Process>,
+    endpoints: Vec<Endpoint>,
+}
+
+impl TestRegistry {
+    /// A registry on a free loopback port, all settings at their defaults. `built` is the path cargo built
+    /// the binary at; the macro [`registry!`](crate::registry!) fills it in.
+    pub fn builder(built: &str) -> Builder {
+        Builder {
+            binary: process::binary(built),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            config: None,
+            data: None,
+            listeners: 1,
+            sound_at_end: true,
+        }
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.builder.data.clone().unwrap_or_else(|| self.directory.path().join("data"))
+    }
+
+    /// A directory of this test that outlives every restart.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The first listener.
+    #[track_caller]
+    pub fn endpoint(&self) -> Endpoint {
+        *self.endpoints.first().expect("the server runs")
+    }
+
+    /// All listeners, in the order announced.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// A repository behind the first listener; to be asked again after a restart, which moves the port.
+    #[track_caller]
+    pub fn repository(&self, name: &str) -> Repository {
+        self.endpoint().repository(name)
+    }
+
+    /// The running process.
+    #[track_caller]
+    pub fn process(&self) -> &Process {
+        self.process.as_ref().expect("the server runs")
+    }
+
+    /// What the server logged since the first start.
+    pub fn log(&self) -> String {
+        fs::read(self.log_path())
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+
+    fn command(&self, listen: &str) -> Command {
+        let data = self.data();
+        let mut command = process::command(&self.builder.binary, &["serve", "--data"]);
+        command.arg(&data);
+        if !listen.is_empty() {
+            command.args(["--listen", listen]);
+        }
+        if let Some(text) = &self.builder.config {
+            let path = self.directory.path().join("strata.toml");
+            fs::write(&path, text).expect("the configuration file can be written");
+            command.arg("--config").arg(path);
+        }
+        command
+            .args(&self.builder.arguments)
+            .envs(self.builder.environment.iter().map(|(name, value)| (name, value)));
+        command.current_dir(self.directory.path());
+        command
+    }
+
+    /// Starts a server that was stopped or killed, on the same data and a free port.
+    #[track_caller]
+    pub fn start(&mut self) {
+        self.start_at("127.0.0.1:0");
+    }
+
+    /// Starts a server that was stopped, on the same data and the port it had.
+    #[track_caller]
+    pub fn start_on_same_port(&mut self) {
+        let address = self.endpoint().address.to_string();
+        self.start_at(&address);
+    }
+
+    #[track_caller]
+    fn start_at(&mut self, listen: &str) {
+        assert!(self.process.is_none(), "the server runs already");
+        let listen = if self.builder.arguments.iter().any(|given| given == "--listen") { "" } else { listen };
+        let mut process = Process::start(self.command(listen), &self.log_path());
+        match process.wait_listening(self.builder.listeners) {
+            Ok(urls) => self.endpoints = urls.iter().map(|url| endpoint(url)).collect(),
+            Err(status) => panic!("the server ended with {status}:\n{}", self.log()),
+        }
+        self.process = Some(process);
+    }
+
+    /// Starts a server that is expected to refuse to; gives its exit status and what it logged.
+    #[track_caller]
+    pub fn start_refused(&mut self) -> (ExitStatus, String) {
+        assert!(self.process.is_none(), "the server runs already");
+        let before = self.log().len();
+        let mut process = Process::start(self.command("127.0.0.1:0"), &self.log_path());
+        let status = process.wait_exit(Duration::from_secs(30));
+        (status, self.log()[before..].to_owned())
+    }
+
+    /// Stops the server with SIGTERM and asserts a clean exit.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.process().signal(Signal::TERM);
+        self.wait_stopped(STOP_BOUND);
+    }
+
+    /// Waits for the end of a server that was told to stop, and asserts a clean exit.
+    #[track_caller]
+    pub fn wait_stopped(&mut self, bound: Duration) {
+        let mut process = self.process.take().expect("the server runs");
+        let exited = wait::within(bound, || (!process.is_running()).then_some(()));
+        assert!(exited.is_some(), "the server did not stop within {bound:?}:\n{}", self.log());
+        let status = process.wait_exit(bound);
+        assert!(status.success(), "the server stopped with {status}:\n{}", self.log());
+    }
+
+    /// Kills the server at once.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Stops and starts again, on another port.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        self.stop();
+        self.start();
+    }
+
+    /// Runs `strata check` on the data directory of a stopped server.
+    #[track_caller]
+    pub fn check(&self) -> Output {
+        assert!(self.process.is_none(), "the server runs");
+        let data = self.data();
+        process::run(&self.builder.binary, &["check", "--data", data.to_str().expect("a path in UTF-8")])
+    }
+
+    /// Asserts that `strata check` finds nothing.
+    #[track_caller]
+    pub fn expect_sound(&self) {
+        let output = self.check();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "strata check: {}\n{out}\n{err}\n{}", output.status, self.log());
+    }
+
+    /// Bytes that the files of the data directory take, but for the metadata store and its logs.
+    pub fn blob_bytes(&self) -> u64 {
+        files(&self.data())
+            .iter()
+            .filter(|(path, _)| path.starts_with("blobs") || path.starts_with("segments"))
+            .map(|(_, length)| length)
+            .sum()
+    }
+
+    /// The paths of blob files, relative to the data directory.
+    pub fn blob_files(&self) -> Vec<PathBuf> {
+        files(&self.data())
+            .into_iter()
+            .map(|(path, _)| path)
+            .filter(|path| path.starts_with("blobs"))
+            .collect()
+    }
+}
+
+impl Drop for TestRegistry {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.kill();
+            let log = self.log();
+            let tail = log.len().saturating_sub(20_000);
+            eprintln!("--- log of the server ---\n{}", String::from_utf8_lossy(&log.as_bytes()[tail..]));
+            return;
+        }
+        if !self.builder.sound_at_end {
+            return;
+        }
+        if self.process.is_some() {
+            self.stop();
+        }
+        let log = self.log();
+        assert!(!log.contains("panicked at"), "a thread of the server panicked:\n{log}");
+        if self.data().exists() {
+            self.expect_sound();
+        }
+    }
+}
+
+fn endpoint(url: &str) -> Endpoint {
+    let (tls, address) = match url.split_once("://") {
+        Some(("http", address)) => (false, address),
+        Some(("https", address)) => (true, address),
+        _ => panic!("{url} is no URL of a listener"),
+    };
+    let address = address.trim_end_matches('/').parse().unwrap_or_else(|_| panic!("{url} names no address"));
+    Endpoint { address, tls }
+}
+
+/// All files below `root` with their lengths, relative to it; files that vanish meanwhile are passed over.
+pub fn files(root: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    let mut waiting = vec![root.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        let Ok(entries) = fs::read_dir(&directory) else { continue };
+        for entry in entries.flatten() {
+            let Ok(kind) = entry.metadata() else { continue };
+            if kind.is_dir() {
+                waiting.push(entry.path());
+            } else if let Ok(path) = entry.path().strip_prefix(root) {
+                found.push((path.to_owned(), kind.len()));
+            }
+        }
+    }
+    found.sort();
+    found
+}

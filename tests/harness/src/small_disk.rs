@@ -1,0 +1,65 @@
+//! A file system of a few megabytes, for tests of what happens when it is full. Needs root.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// A mounted tmpfs. Dropping it takes it away again.
+#[derive(Debug)]
+pub struct SmallDisk {
+    mounted_at: TempDir,
+}
+
+impl SmallDisk {
+    /// Mounts a tmpfs of `mebibytes`; `None`, with the reason printed, where that is not allowed.
+    pub fn mount(mebibytes: u64) -> Option<SmallDisk> {
+        let mounted_at = TempDir::with_prefix("strata-disk-").expect("a temporary directory can be made");
+        let output = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"])
+            .arg(mounted_at.path())
+            .output();
+        match output {
+            Ok(output) if output.status.success() => Some(SmallDisk { mounted_at }),
+            Ok(output) => {
+                println!(
+                    "skipped: no tmpfs can be mounted here: {}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
+                None
+            }
+            Err(error) => {
+                println!("skipped: mount(8) cannot be run here: {error}");
+                None
+            }
+        }
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        self.mounted_at.path()
+    }
+
+    /// Fills it up with a file until no more than `left` bytes are free; gives the file.
+    #[track_caller]
+    pub fn fill(&self, left: u64) -> PathBuf {
+        let path = self.path().join("ballast");
+        let file = std::fs::File::create(&path).expect("the disk takes one more file");
+        let free = self.free();
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, free.saturating_sub(left))
+            .expect("the ballast fits");
+        path
+    }
+
+    /// Bytes free.
+    #[track_caller]
+    pub fn free(&self) -> u64 {
+        let figures = rustix::fs::statvfs(self.path()).expect("the disk is mounted");
+        figures.f_bavail * figures.f_frsize
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.mounted_at.path()).output();
+    }
+}
