@@ -26,3 +26,6 @@ pub const REFERRERS_PAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
 
 /// Most references (layers, children) in one manifest, entries.
 pub const MANIFEST_REFERENCES_MAX: usize = 32_768;
+
+/// Deepest nesting of a manifest's JSON, levels of brackets. A manifest without extensions has 5.
+pub const MANIFEST_DEPTH_MAX: usize = 128;

@@ -92,9 +92,19 @@ mod tests {
 
     #[test]
     fn takes_names_of_the_grammar() {
-        for name in
-            ["a", "0", "busybox", "hy/busybox", "a/b/c/d", "a.b", "a_b", "a__b", "a-b", "a---b", "a-b_c.d__e/f0"]
-        {
+        for name in [
+            "a",
+            "0",
+            "busybox",
+            "hy/busybox",
+            "a/b/c/d",
+            "a.b",
+            "a_b",
+            "a__b",
+            "a-b",
+            "a---b",
+            "a-b_c.d__e/f0",
+        ] {
             assert_eq!(RepositoryName::parse(name).unwrap().as_str(), name);
         }
         assert!(RepositoryName::parse(&"a".repeat(NAME_BYTES_MAX)).is_ok());
@@ -103,8 +113,8 @@ mod tests {
     #[test]
     fn refuses_all_else() {
         for name in [
-            "", "/", "a/", "/a", "a//b", "A", "aB", ".a", "a.", "a..b", "a___b", "-a", "a-", "a._b", "a_.b", "a b", "a\0b",
-            "../a", "a/../b", "ä", "a:b", "a@b", "a%2fb", "a\n", "_a", "a_",
+            "", "/", "a/", "/a", "a//b", "A", "aB", ".a", "a.", "a..b", "a___b", "-a", "a-", "a._b", "a_.b",
+            "a b", "a\0b", "../a", "a/../b", "ä", "a:b", "a@b", "a%2fb", "a\n", "_a", "a_",
         ] {
             assert_eq!(RepositoryName::parse(name), Err(NameError::Malformed), "{name:?}");
         }
