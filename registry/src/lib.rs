@@ -1,1 +1,24 @@
-//! registry
+//! The service layer: one use case, one function on [`Registry`].
+//!
+//! Knows the rules of a registry; knows no HTTP, no disk. Frontends parse, call one use case and render; the engine below
+//! keeps bytes and edges. A use case reads top to bottom: authorize → gates → validate → references → one transaction → answer.
+
+mod blob;
+mod config;
+mod context;
+mod error;
+mod health;
+mod manifest;
+mod page;
+mod registry;
+mod upload;
+
+pub use blob::{BlobBody, BlobFile, BlobRead, BlobStat};
+pub use config::RegistryConfig;
+pub use context::{Context, Principal};
+pub use error::{BodyError, ErrorEntry, MissingReference, RegistryError};
+pub use health::Health;
+pub use manifest::{ManifestPutDone, ManifestRead, ManifestStat, PutManifest};
+pub use page::{Page, ReferrerPage, RepositoryPage, TagPage};
+pub use registry::Registry;
+pub use upload::{ChunkRange, UploadStatus};

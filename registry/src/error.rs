@@ -1,0 +1,271 @@
+//! Why a use case failed, by meaning, and the one mapping from there to what a client sees.
+//!
+//! Engine errors are mapped by hand where their meaning is known (see [`crate::registry`]); what is left is the server's fault.
+
+use serde_json::{Value, json};
+use strata_engine::EngineError;
+use strata_types::manifest::{ManifestError, ReferenceRole};
+use strata_types::{Digest, ErrorCode, Failure, Outcome, Reference, RepositoryName, UploadId};
+
+/// Why a body ended before it should have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// The client went away in the middle.
+    #[error("the body was cut off")]
+    Cut,
+    /// The client sent nothing for too long.
+    #[error("the body made no progress for too long")]
+    TooSlow,
+    /// The client sent more or less than it had declared.
+    #[error("the body has not the length that was declared")]
+    LengthMismatch,
+    /// The client sent more than is accepted.
+    #[error("the body is larger than the limit")]
+    TooLarge,
+}
+
+/// A reference of a manifest to content that is not in the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MissingReference {
+    /// What it is to the manifest.
+    pub role: ReferenceRole,
+    /// What is missing.
+    pub digest: Digest,
+}
+
+/// Why a use case failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// The blob is not in this repository.
+    #[error("blob {digest} is not in repository {repository}")]
+    BlobUnknown {
+        /// Where it was looked for.
+        repository: RepositoryName,
+        /// What was looked for.
+        digest: Digest,
+    },
+    /// The blob cannot be removed while a manifest of the repository needs it.
+    #[error("blob {digest} is needed by manifest {by} of this repository; delete the manifest first")]
+    BlobReferenced {
+        /// The blob.
+        digest: Digest,
+        /// One of the manifests that refer to it.
+        by: Digest,
+    },
+    /// There is no such session, or it belongs to another repository, or it has expired.
+    #[error("there is no upload session {id} in repository {repository}")]
+    UploadUnknown {
+        /// Where it was looked for.
+        repository: RepositoryName,
+        /// What was looked for.
+        id: UploadId,
+    },
+    /// The chunk does not start at the session's next byte. The session goes on.
+    #[error("the chunk starts at byte {start}, but the next byte of the upload is {offset}")]
+    ChunkOutOfOrder {
+        /// Where the chunk starts.
+        start: u64,
+        /// Where the session stands.
+        offset: u64,
+    },
+    /// Another request is writing to the session. The session goes on.
+    #[error("another request is writing to this upload session, which stands at byte {offset}")]
+    UploadBusy {
+        /// Where the session stands, as far as is known.
+        offset: u64,
+    },
+    /// A body has not the length that the request declared. What came is kept in the session.
+    #[error("{declared} bytes were declared, but {received} were sent")]
+    SizeMismatch {
+        /// What the request said.
+        declared: u64,
+        /// What came; one more than `declared` where the rest was not looked at.
+        received: u64,
+    },
+    /// The body ended before it should have. What came is kept in the session.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// The content is not what the digest names.
+    #[error("the content has the digest {actual}, not {expected}")]
+    DigestMismatch {
+        /// The digest that the client named.
+        expected: Digest,
+        /// The digest of what it sent.
+        actual: Digest,
+    },
+    /// The body is not an acceptable manifest.
+    #[error(transparent)]
+    ManifestInvalid(#[from] ManifestError),
+    /// A reference of the manifest declares another size than the content in the repository has.
+    #[error("{role} {digest}: the manifest declares {declared} bytes, but it has {stored}", role = role_name(*role))]
+    ReferenceSize {
+        /// What it is to the manifest.
+        role: ReferenceRole,
+        /// The content.
+        digest: Digest,
+        /// What the manifest says.
+        declared: u64,
+        /// What is stored.
+        stored: u64,
+    },
+    /// The manifest refers to content that is not in the repository; at least one entry.
+    #[error("the manifest refers to {} blobs that are not in this repository, the first is {}", .0.len(), first(.0))]
+    ReferencesUnknown(Vec<MissingReference>),
+    /// The manifest is larger than is accepted.
+    #[error("a manifest has at most {max} bytes")]
+    ManifestTooLarge {
+        /// The limit, bytes.
+        max: usize,
+    },
+    /// More tags are named for one push than are accepted.
+    #[error("{sent} tags were named for one manifest, at most {max} are accepted")]
+    TooManyTags {
+        /// How many were named.
+        sent: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// There is no such manifest or tag in the repository.
+    #[error("there is no manifest {reference} in repository {repository}")]
+    ManifestUnknown {
+        /// Where it was looked for.
+        repository: RepositoryName,
+        /// What was looked for.
+        reference: Reference,
+    },
+    /// There is no such repository.
+    #[error("there is no repository {0}")]
+    NameUnknown(RepositoryName),
+    /// The place to go on from in a list is not one that this list has given.
+    #[error("\"{last}\" is not a place in this list")]
+    PageInvalid {
+        /// What the client sent.
+        last: String,
+    },
+    /// The principal may not do this.
+    #[error("not allowed in repository {repository}")]
+    Denied {
+        /// Where.
+        repository: RepositoryName,
+    },
+    /// The same things were changed by others again and again while this was tried.
+    #[error("too many concurrent changes of the same content; try again")]
+    Contended,
+    /// The store has no room.
+    #[error("the store has no room left")]
+    NoSpace,
+    /// The store takes no writes at present; the reason is for the operator too.
+    #[error("the store takes no writes: {why}")]
+    Unavailable {
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The server's fault. The source is for the log, not for the client.
+    #[error("internal error")]
+    Internal(#[source] EngineError),
+}
+
+/// One entry of the `errors` of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ErrorEntry {
+    /// The code.
+    pub outcome: Outcome,
+    /// A sentence for people.
+    pub message: String,
+    /// What a program may want to know.
+    pub detail: Option<Value>,
+}
+
+/// Most entries of one answer: a manifest can name more missing blobs than anybody reads.
+const ENTRIES_MAX: usize = 1000;
+
+impl RegistryError {
+    /// What a frontend puts on its wire. The one place where meaning becomes a code.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::BlobUnknown { .. } => ErrorCode::BlobUnknown.into(),
+            // The spec has no code for "still needed". 405 UNSUPPORTED is what its conformance suite accepts of a delete that is refused.
+            Self::BlobReferenced { .. } => ErrorCode::Unsupported.into(),
+            Self::UploadUnknown { .. } => ErrorCode::BlobUploadUnknown.into(),
+            Self::ChunkOutOfOrder { .. } | Self::UploadBusy { .. } => Failure::RangeInvalid.into(),
+            Self::SizeMismatch { .. } | Self::Body(BodyError::Cut | BodyError::LengthMismatch) => {
+                ErrorCode::SizeInvalid.into()
+            }
+            Self::Body(BodyError::TooSlow) => Failure::Timeout.into(),
+            Self::Body(BodyError::TooLarge) | Self::ManifestTooLarge { .. } | Self::TooManyTags { .. } => {
+                Failure::TooLarge.into()
+            }
+            Self::DigestMismatch { .. } => ErrorCode::DigestInvalid.into(),
+            // SIZE_INVALID is about the length of a request's body; a manifest that lies is an invalid manifest.
+            Self::ManifestInvalid(_) | Self::ReferenceSize { .. } => ErrorCode::ManifestInvalid.into(),
+            Self::ReferencesUnknown(_) => ErrorCode::ManifestBlobUnknown.into(),
+            Self::ManifestUnknown { .. } => ErrorCode::ManifestUnknown.into(),
+            Self::NameUnknown(_) => ErrorCode::NameUnknown.into(),
+            Self::PageInvalid { .. } => Failure::PaginationInvalid.into(),
+            Self::Denied { .. } => ErrorCode::Denied.into(),
+            Self::Contended | Self::Unavailable { .. } => Failure::Unavailable.into(),
+            Self::NoSpace => Failure::NoSpace.into(),
+            Self::Internal(_) => Failure::Internal.into(),
+        }
+    }
+
+    /// The entries of the answer's `errors`: one, or one for each missing reference.
+    pub fn entries(&self) -> Vec<ErrorEntry> {
+        let outcome = self.outcome();
+        if let Self::ReferencesUnknown(missing) = self {
+            return missing
+                .iter()
+                .take(ENTRIES_MAX)
+                .map(|m| ErrorEntry {
+                    outcome,
+                    message: format!("{} {} is not in this repository", role_name(m.role), m.digest),
+                    detail: Some(json!({ "digest": m.digest.to_string(), "role": role_name(m.role) })),
+                })
+                .collect();
+        }
+        vec![ErrorEntry { outcome, message: self.to_string(), detail: self.detail() }]
+    }
+
+    fn detail(&self) -> Option<Value> {
+        match self {
+            Self::BlobUnknown { digest, .. } => Some(json!({ "digest": digest.to_string() })),
+            Self::BlobReferenced { digest, by } => {
+                Some(json!({ "digest": digest.to_string(), "manifest": by.to_string() }))
+            }
+            Self::UploadUnknown { id, .. } => Some(json!({ "upload": id.to_string() })),
+            Self::ChunkOutOfOrder { offset, .. } | Self::UploadBusy { offset } => {
+                Some(json!({ "offset": offset }))
+            }
+            Self::SizeMismatch { declared, received } => {
+                Some(json!({ "declared": declared, "received": received }))
+            }
+            Self::DigestMismatch { expected, actual } => {
+                Some(json!({ "expected": expected.to_string(), "actual": actual.to_string() }))
+            }
+            Self::ManifestInvalid(error) if !error.at.is_empty() => Some(json!({ "at": error.at })),
+            Self::ReferenceSize { digest, declared, stored, .. } => {
+                Some(json!({ "digest": digest.to_string(), "declared": declared, "stored": stored }))
+            }
+            Self::ManifestUnknown { reference, .. } => Some(json!({ "reference": reference.to_string() })),
+            Self::NameUnknown(name) => Some(json!({ "name": name.as_str() })),
+            Self::ManifestTooLarge { max } | Self::TooManyTags { max, .. } => Some(json!({ "max": max })),
+            _ => None,
+        }
+    }
+}
+
+/// The word for a reference in messages.
+const fn role_name(role: ReferenceRole) -> &'static str {
+    match role {
+        ReferenceRole::Config => "config",
+        ReferenceRole::Layer => "layer",
+        ReferenceRole::Child => "manifest",
+        ReferenceRole::Subject => "subject",
+    }
+}
+
+fn first(missing: &[MissingReference]) -> String {
+    missing.first().map(|m| m.digest.to_string()).unwrap_or_default()
+}
