@@ -1,0 +1,25 @@
+//! Metadata: one ordered key space of small versioned records, written through one commit queue.
+//!
+//! [`store`] is the seam at the level of bytes, [`rocks`] and [`memory`] stand behind it. [`view::View`] reads and
+//! [`batch::Batch`] writes by meaning: its verbs keep every invariant between the tables ([`check`] proves them).
+//! `docs/format.md` says what each key and record looks like, byte by byte. No manifest is parsed here.
+
+pub mod batch;
+pub(crate) mod codec;
+pub mod digest;
+pub mod format;
+pub mod key;
+pub mod record;
+pub mod store;
+pub mod verb;
+pub mod view;
+
+pub use batch::{Batch, Durability, Expectation};
+pub use record::{
+    BlobRecord, Edge, EdgeRole, Edges, Event, EventKind, FrameRecord, GcItem, GenerationOwner, HashState,
+    HistoryRecord, LeaseId, LeaseRecord, LinkRecord, ManifestRecord, Placement, RepositoryRecord, RoleSet,
+    TagRecord, TombstoneItem, TombstoneRecord, UploadRecord,
+};
+pub use store::{CommitDone, Committed, MetaStore, MetaView};
+pub use verb::ManifestPut;
+pub use view::{Lease, View};

@@ -1,0 +1,71 @@
+//! Values of the key space: bytes ↔ structs, no I/O. Every value starts with a version byte; all that is not exactly a
+//! known record is [`EngineError::Corrupt`]. `docs/format.md` lists them byte by byte, a committed fixture pins them.
+
+mod blob;
+mod event;
+mod gc;
+mod manifest;
+mod meta;
+mod repository;
+mod upload;
+
+pub use blob::{BlobRecord, FrameRecord, GenerationOwner, Placement};
+pub use event::{Event, EventKind};
+pub use gc::{GcItem, LeaseId, LeaseRecord, TombstoneItem, TombstoneRecord};
+pub use manifest::{BackEdge, Edge, EdgeRole, Edges, ManifestBytes, ManifestRecord, Referrer, RoleSet};
+pub use meta::{FormatRecord, SettledRecord, StoreIdRecord};
+pub use repository::{HistoryRecord, LinkRecord, RepositoryRecord, TagRecord};
+pub use upload::{HashState, UploadRecord};
+
+use super::codec::{Reader, Writer};
+use crate::error::EngineError;
+use bytes::Bytes;
+
+/// Version byte of every record of this format.
+pub const RECORD_VERSION: u8 = 1;
+
+/// A value of the key space.
+pub(crate) trait Record: Sized {
+    /// The record's name in error messages and in the format document.
+    const NAME: &'static str;
+
+    /// Writes everything after the version byte.
+    fn write(&self, to: &mut Writer);
+
+    /// Reads everything after the version byte.
+    fn read(from: &mut Reader) -> Result<Self, EngineError>;
+
+    /// The whole value.
+    fn encode(&self) -> Bytes {
+        let mut to = Writer::with_capacity(64);
+        to.u8(RECORD_VERSION);
+        self.write(&mut to);
+        to.finish()
+    }
+
+    /// Reads a whole value.
+    fn decode(value: Bytes) -> Result<Self, EngineError> {
+        let mut from = Reader::new(Self::NAME, value);
+        let version = from.u8()?;
+        if version != RECORD_VERSION {
+            return Err(from.corrupt(&format!("unknown version {version}")));
+        }
+        let record = Self::read(&mut from)?;
+        from.end()?;
+        Ok(record)
+    }
+}
+
+/// The value of rows whose key says everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presence;
+
+impl Record for Presence {
+    const NAME: &'static str = "index";
+
+    fn write(&self, _to: &mut Writer) {}
+
+    fn read(_from: &mut Reader) -> Result<Self, EngineError> {
+        Ok(Self)
+    }
+}

@@ -1,0 +1,53 @@
+//! Rows for garbage collection: its queue, leases, tombstones.
+
+use crate::clock::UnixMillis;
+use crate::meta::batch::{Batch, Expectation};
+use crate::meta::key;
+use crate::meta::record::{GcItem, LeaseId, LeaseRecord, Presence, Record, TombstoneItem, TombstoneRecord};
+use bytes::Bytes;
+use strata_types::Digest;
+
+impl Batch {
+    /// Asks the sweeper to look at something again.
+    pub fn queue_gc(&mut self, item: &GcItem) {
+        self.put(key::gc(self.at(), item), Presence.encode());
+    }
+
+    /// Takes an entry off the queue that [`super::super::View::gc_queue`] listed.
+    pub fn delete_gc(&mut self, queued_at: UnixMillis, item: &GcItem) {
+        self.delete(key::gc(queued_at, item));
+    }
+
+    /// Keeps a digest alive until a moment, or prolongs the lease.
+    pub fn put_lease(&mut self, digest: &Digest, id: LeaseId, expires_at: UnixMillis) {
+        self.put(key::lease(digest, id), LeaseRecord { expires_at }.encode());
+    }
+
+    /// Ends a lease. One that is not there is no error.
+    pub fn delete_lease(&mut self, digest: &Digest, id: LeaseId) {
+        self.delete(key::lease(digest, id));
+    }
+
+    /// Ends a lease that has run out, and expects that it was not prolonged meanwhile.
+    pub fn expire_lease(&mut self, digest: &Digest, id: LeaseId, expires_at: UnixMillis) {
+        let row = key::lease(digest, id);
+        self.expect(Expectation::Equals(row.clone(), LeaseRecord { expires_at }.encode()));
+        self.delete(row);
+    }
+
+    /// Expects that nobody holds a lease on the digest, not even one that has run out and was not removed.
+    pub fn expect_not_leased(&mut self, digest: &Digest) {
+        self.expect(Expectation::PrefixEmpty(key::leases(digest)));
+    }
+
+    /// Notes that `length` bytes are to be removed. They are removed before the tombstone is.
+    pub fn put_tombstone(&mut self, item: TombstoneItem, length: u64) {
+        let record: Bytes = TombstoneRecord { at: self.at(), length }.encode();
+        self.put(key::tombstone(item), record);
+    }
+
+    /// Notes that the bytes are gone.
+    pub fn delete_tombstone(&mut self, item: TombstoneItem) {
+        self.delete(key::tombstone(item));
+    }
+}
