@@ -1,0 +1,214 @@
+//! What a connection is doing right now, and until when it may go on doing it.
+//!
+//! The socket, the service and the bodies of one connection note here what happens; the connection's task asks for the next
+//! deadline. Nothing here owns a timer, so a busy connection pays for a few relaxed atomics a request and for no timer at all.
+
+use crate::limits::HttpLimits;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Why a connection is ended by the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    /// Nothing was asked for and nothing moved for `idle-timeout`.
+    Idle,
+    /// A request's head was begun and not finished within `header-timeout`.
+    Header,
+    /// The peer took no byte for `write-stall`.
+    WriteStall,
+    /// The connection was told to end and did not within [`CLOSING_MAX`].
+    Closing,
+}
+
+/// How long a connection that was told to end may take to say good-bye: flush, TLS close, read what is still coming.
+pub(crate) const CLOSING_MAX: Duration = Duration::from_secs(5);
+
+/// Stands for "not now" in the stamps below; real stamps start at 1.
+const NEVER: u64 = 0;
+
+/// The notes of one connection. Stamps are milliseconds since `start`, plus one.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    start: Instant,
+    multiplexed: AtomicBool,
+    in_flight: AtomicUsize,
+    responding: AtomicUsize,
+    header_since: AtomicU64,
+    blocked_since: AtomicU64,
+    closing_since: AtomicU64,
+    moved: AtomicU64,
+    written: AtomicU64,
+    unread_body: AtomicBool,
+    reset: AtomicBool,
+}
+
+impl Activity {
+    /// A connection that has just been accepted.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            start: Instant::now(),
+            multiplexed: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            responding: AtomicUsize::new(0),
+            header_since: AtomicU64::new(NEVER),
+            blocked_since: AtomicU64::new(NEVER),
+            closing_since: AtomicU64::new(NEVER),
+            moved: AtomicU64::new(1),
+            written: AtomicU64::new(1),
+            unread_body: AtomicBool::new(false),
+            reset: AtomicBool::new(false),
+        })
+    }
+
+    /// HTTP/2: reads need not be requests, and a response can stall while the socket is free.
+    pub(crate) fn set_multiplexed(&self) {
+        self.multiplexed.store(true, Relaxed);
+        self.header_since.store(NEVER, Relaxed);
+    }
+
+    /// The handshake is over: from here on reads are requests.
+    pub(crate) fn begin(&self) {
+        self.header_since.store(NEVER, Relaxed);
+        self.moved.store(self.now(), Relaxed);
+    }
+
+    /// Bytes came in.
+    pub(crate) fn read(&self) {
+        let now = self.now();
+        self.moved.store(now, Relaxed);
+        if self.in_flight.load(Relaxed) == 0
+            && !self.multiplexed.load(Relaxed)
+            && self.header_since.load(Relaxed) == NEVER
+        {
+            self.header_since.store(now, Relaxed);
+        }
+    }
+
+    /// Bytes went out.
+    pub(crate) fn wrote(&self) {
+        let now = self.now();
+        self.moved.store(now, Relaxed);
+        self.written.store(now, Relaxed);
+        self.blocked_since.store(NEVER, Relaxed);
+    }
+
+    /// The peer's buffers are full.
+    pub(crate) fn write_blocked(&self) {
+        if self.blocked_since.load(Relaxed) == NEVER {
+            self.blocked_since.store(self.now(), Relaxed);
+        }
+    }
+
+    /// A request's head is complete; the exchange lasts as long as the returned value.
+    pub(crate) fn request(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Relaxed);
+        self.header_since.store(NEVER, Relaxed);
+        InFlight { activity: Arc::clone(self), responding: false }
+    }
+
+    /// A request's body was given up before its end: more bytes of it may be on their way.
+    pub(crate) fn leave_body_unread(&self) {
+        self.unread_body.store(true, Relaxed);
+    }
+
+    /// Whether to read on for a while after the last byte was written, so that the peer gets to see the answer.
+    pub(crate) fn has_unread_body(&self) -> bool {
+        self.unread_body.load(Relaxed)
+    }
+
+    /// The connection was told to end.
+    pub(crate) fn closing(&self) {
+        if self.closing_since.load(Relaxed) == NEVER {
+            self.closing_since.store(self.now(), Relaxed);
+        }
+    }
+
+    /// The socket shall be reset when it is closed: whatever the peer did not take is thrown away.
+    pub(crate) fn set_reset(&self) {
+        self.reset.store(true, Relaxed);
+    }
+
+    /// See [`set_reset`](Self::set_reset).
+    pub(crate) fn is_reset(&self) -> bool {
+        self.reset.load(Relaxed)
+    }
+
+    /// Whether the connection waits for a request, and has done so for at least `since`.
+    pub(crate) fn is_idle_for(&self, since: Duration) -> bool {
+        self.in_flight.load(Relaxed) == 0
+            && self.header_since.load(Relaxed) == NEVER
+            && self.blocked_since.load(Relaxed) == NEVER
+            && self.now().saturating_sub(self.moved.load(Relaxed)) >= millis(since)
+    }
+
+    /// When the connection must be ended and why, if nothing happens until then. `None` while it waits for the server itself.
+    pub(crate) fn deadline(&self, limits: &HttpLimits) -> Option<(Instant, Expiry)> {
+        let closing = self.closing_since.load(Relaxed);
+        let blocked = self.blocked_since.load(Relaxed);
+        let header = self.header_since.load(Relaxed);
+        let (since, allowed, expiry) = if closing != NEVER {
+            // Exchanges in flight are finished first, under their own limits.
+            if self.in_flight.load(Relaxed) > 0 && blocked == NEVER {
+                return None;
+            }
+            let since = if self.in_flight.load(Relaxed) > 0 {
+                blocked
+            } else {
+                closing.max(self.written.load(Relaxed))
+            };
+            let allowed = if self.in_flight.load(Relaxed) > 0 { limits.write_stall } else { CLOSING_MAX };
+            (since, allowed, Expiry::Closing)
+        } else if blocked != NEVER {
+            (blocked, limits.write_stall, Expiry::WriteStall)
+        } else if self.multiplexed.load(Relaxed) && self.responding.load(Relaxed) > 0 {
+            (self.written.load(Relaxed), limits.write_stall, Expiry::WriteStall)
+        } else if self.in_flight.load(Relaxed) > 0 {
+            return None;
+        } else if header != NEVER {
+            (header, limits.header_timeout, Expiry::Header)
+        } else {
+            (self.moved.load(Relaxed), limits.idle_timeout, Expiry::Idle)
+        };
+        Some((self.start + Duration::from_millis(since - 1) + allowed, expiry))
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.start.elapsed()) + 1
+    }
+}
+
+/// Whole milliseconds; a connection does not live for 500 million years.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX - 1)
+}
+
+/// One exchange between the arrival of its head and the last byte of its answer.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    activity: Arc<Activity>,
+    responding: bool,
+}
+
+impl InFlight {
+    /// The answer's head is on its way: from here on the peer must take bytes.
+    pub(crate) fn respond(&mut self) {
+        if !self.responding {
+            self.responding = true;
+            // The peer's time starts now, not when it last took a byte of an earlier answer.
+            self.activity.written.store(self.activity.now(), Relaxed);
+            self.activity.responding.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.responding {
+            self.activity.responding.fetch_sub(1, Relaxed);
+        }
+        self.activity.moved.store(self.activity.now(), Relaxed);
+        self.activity.in_flight.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,228 @@
+//! The body of a request: chunks as they come, under a limit on how long none comes.
+//!
+//! Nothing is buffered here; what hyper holds ahead is bounded by `buffer-bytes-max` (HTTP/1) and the flow-control windows
+//! (HTTP/2). A transfer that moves at all is never cut.
+
+use crate::activity::Activity;
+use crate::connection_metrics::ListenerMetrics;
+use bytes::Bytes;
+use futures_util::Stream;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep};
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestBodyError {
+    /// The client went away, or said less than it had declared.
+    #[error("the client ended the body after {received} bytes")]
+    Cut {
+        /// Bytes that had come.
+        received: u64,
+    },
+    /// No byte came for the allowed time.
+    #[error("no byte of the body came for {} s after {received} bytes", waited.as_secs_f64())]
+    TooSlow {
+        /// Bytes that had come.
+        received: u64,
+        /// The limit, `body-stall`.
+        waited: Duration,
+    },
+    /// The framing of the body is not HTTP.
+    #[error("the body is not framed as HTTP says: {reason}")]
+    Malformed {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The body of one request. Yields chunks of any size, never empty ones; trailers are dropped.
+pub struct RequestBody {
+    source: Source,
+    declared: Option<u64>,
+    received: u64,
+    ended: bool,
+    stall: Option<Stall>,
+}
+
+enum Source {
+    Wire(Incoming),
+    Memory(Option<Bytes>),
+}
+
+/// The limit of one body, and the timer that runs only while it is waited for.
+struct Stall {
+    allowed: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
+    activity: Arc<Activity>,
+    metrics: Arc<ListenerMetrics>,
+}
+
+impl RequestBody {
+    /// The body as hyper delivers it.
+    pub(crate) fn new(
+        incoming: Incoming,
+        allowed: Duration,
+        activity: Arc<Activity>,
+        metrics: Arc<ListenerMetrics>,
+    ) -> Self {
+        let ended = incoming.is_end_stream();
+        let stall = Some(Stall { allowed, timer: None, waiting: false, activity, metrics });
+        let declared = incoming.size_hint().exact();
+        Self { source: Source::Wire(incoming), declared, received: 0, ended, stall }
+    }
+
+    /// A body that is in memory, for handlers called without a connection.
+    pub fn from_bytes(bytes: Bytes) -> Self {
+        let (ended, declared) = (bytes.is_empty(), Some(bytes.len() as u64));
+        Self { source: Source::Memory(Some(bytes)), declared, received: 0, ended, stall: None }
+    }
+
+    /// The length that the client declared (`Content-Length`). `None` for a chunked body, 0 for a request without a body.
+    pub fn declared_len(&self) -> Option<u64> {
+        self.declared
+    }
+
+    /// Bytes that came so far.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RequestBodyError>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        loop {
+            let polled = match &mut self.source {
+                Source::Wire(incoming) => Pin::new(incoming).poll_frame(cx),
+                Source::Memory(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            };
+            let Poll::Ready(frame) = polled else {
+                ready!(self.poll_stalled(cx));
+                return self.fail(|received, waited| RequestBodyError::TooSlow { received, waited });
+            };
+            if let Some(stall) = &mut self.stall {
+                stall.waiting = false;
+            }
+            match frame {
+                None => {
+                    self.ended = true;
+                    return Poll::Ready(None);
+                }
+                Some(Err(error)) => {
+                    let malformed = malformed(&error);
+                    return self.fail(|received, _| match malformed {
+                        Some(reason) => RequestBodyError::Malformed { reason },
+                        None => RequestBodyError::Cut { received },
+                    });
+                }
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data()
+                        && !data.is_empty()
+                    {
+                        self.received += data.len() as u64;
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ready when no byte came for the allowed time.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(stall) = &mut self.stall else { return Poll::Pending };
+        let timer = stall.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall.allowed)));
+        if !stall.waiting {
+            stall.waiting = true;
+            timer.as_mut().reset(Instant::now() + stall.allowed);
+        }
+        ready!(timer.as_mut().poll(cx));
+        stall.metrics.body_stalls.increment();
+        Poll::Ready(())
+    }
+
+    /// Ends the body with an error; the rest of it is left on the wire.
+    fn fail(
+        &mut self,
+        error: impl FnOnce(u64, Duration) -> RequestBodyError,
+    ) -> Poll<Option<Result<Bytes, RequestBodyError>>> {
+        self.ended = true;
+        let waited = self.stall.as_ref().map_or(Duration::ZERO, |stall| stall.allowed);
+        self.leave_unread();
+        Poll::Ready(Some(Err(error(self.received, waited))))
+    }
+
+    fn leave_unread(&self) {
+        if let Some(stall) = &self.stall {
+            stall.activity.leave_body_unread();
+        }
+    }
+}
+
+/// The reason if the client broke the framing, `None` if it merely went away.
+fn malformed(error: &hyper::Error) -> Option<String> {
+    let io = error.source()?.downcast_ref::<io::Error>()?;
+    matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput).then(|| io.to_string())
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = RequestBodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        self.get_mut().poll_chunk(cx).map_ok(Frame::data)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.declared.map_or_else(SizeHint::default, |declared| {
+            SizeHint::with_exact(declared.saturating_sub(self.received))
+        })
+    }
+}
+
+impl Stream for RequestBody {
+    type Item = Result<Bytes, RequestBodyError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_chunk(cx)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let complete = match &self.source {
+            Source::Wire(incoming) => self.ended || incoming.is_end_stream(),
+            Source::Memory(_) => true,
+        };
+        if !complete {
+            self.leave_unread();
+        }
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBody")
+            .field("declared", &self.declared)
+            .field("received", &self.received)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,37 @@
+//! How much file content all connections together may hold in memory on its way out.
+
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes that one permit stands for.
+const UNIT: usize = 4096;
+
+/// A shared amount of bytes. Taking never waits: who gets nothing makes do with little.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadBudget(Option<Arc<Semaphore>>);
+
+/// Bytes taken, given back on drop.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl ReadBudget {
+    /// A budget of `bytes`.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Some(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS)))))
+    }
+
+    /// No account is kept: for pieces that are small anyway.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    /// Takes `bytes`, or nothing if they are not there.
+    pub(crate) fn take(&self, bytes: usize) -> Option<Grant> {
+        let Some(semaphore) = &self.0 else { return Some(Grant { _permit: None }) };
+        let permits = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
+        let permit = Arc::clone(semaphore).try_acquire_many_owned(permits).ok()?;
+        Some(Grant { _permit: Some(permit) })
+    }
+}

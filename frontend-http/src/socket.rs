@@ -1,0 +1,140 @@
+//! A TCP socket that counts what moves and notes when it moves. Under every kind of connection.
+
+use crate::activity::Activity;
+use crate::connection_metrics::ListenerMetrics;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use socket2::SockRef;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Bytes of a request's body that are read and thrown away so that the peer gets to see the answer before the socket closes.
+const DISCARD_MAX: usize = 16 << 20;
+
+/// The socket of one connection.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    stream: TcpStream,
+    activity: Arc<Activity>,
+    metrics: Arc<ListenerMetrics>,
+    shut: bool,
+    discarded: usize,
+}
+
+impl Socket {
+    pub(crate) fn new(stream: TcpStream, activity: Arc<Activity>, metrics: Arc<ListenerMetrics>) -> Self {
+        Self { stream, activity, metrics, shut: false, discarded: 0 }
+    }
+
+    pub(crate) fn metrics(&self) -> &ListenerMetrics {
+        &self.metrics
+    }
+
+    /// Runs a system call that writes to the socket until it does not ask to wait.
+    pub(crate) fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        mut call: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let Poll::Ready(ready) = self.stream.poll_write_ready(cx) else {
+                self.activity.write_blocked();
+                return Poll::Pending;
+            };
+            ready?;
+            match self.stream.try_io(Interest::WRITABLE, || call(&self.stream)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(sent) => {
+                    if sent > 0 {
+                        self.activity.wrote();
+                        self.metrics.bytes_sent.add(sent as u64);
+                    }
+                    return Poll::Ready(Ok(sent));
+                }
+            }
+        }
+    }
+
+    /// Reads what is still coming and throws it away. Closing a socket with unread bytes resets it, and the peer would lose
+    /// the answer that says why its upload was not wanted.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = [0_u8; 16 * 1024];
+        while self.discarded < DISCARD_MAX {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => self.discarded += buffer.filled().len(),
+                // The end, or a peer that is gone: either way there is nobody left to wait for.
+                Ok(()) | Err(_) => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Writes the slices with one system call.
+pub(crate) fn send_slices(stream: &TcpStream, slices: &[IoSlice<'_>], flags: SendFlags) -> io::Result<usize> {
+    Ok(sendmsg(stream, slices, &mut SendAncillaryBuffer::default(), flags)?)
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let read = buffer.filled().len() - before;
+        if read > 0 {
+            self.activity.read();
+            self.metrics.bytes_received.add(read as u64);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_send(cx, |stream| Ok(rustix::net::send(stream, bytes, SendFlags::NOSIGNAL)?))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_send(cx, |stream| send_slices(stream, slices, SendFlags::NOSIGNAL))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.shut {
+            self.shut = true;
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.activity.closing();
+        }
+        if self.activity.has_unread_body() { self.poll_discard(cx) } else { Poll::Ready(Ok(())) }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.activity.is_reset() {
+            // Else the kernel keeps offering the bytes in its buffer to a peer that takes none, for a quarter of an hour.
+            let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Which file range each stand-in of one connection is for, in the order they were yielded and must be written.
+
+use super::region::Region;
+use crate::body::{FileSource, Progress};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The longest stand-in. Longer ranges are yielded as several.
+pub(crate) const FRAME_MAX: usize = 1 << 30;
+
+/// The file ranges of one connection that hyper holds stand-ins of.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    region: &'static Region,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pending: VecDeque<Pending>,
+    /// Where in the region the next stand-in begins.
+    cursor: usize,
+}
+
+/// The rest of one stand-in.
+#[derive(Debug, Clone)]
+pub(super) struct Pending {
+    pub(super) file: Arc<dyn FileSource>,
+    /// Offset in the file of the next byte to send.
+    pub(super) offset: u64,
+    /// Bytes still to send.
+    pub(super) left: usize,
+    /// The file is known to be in the page cache up to here.
+    pub(super) warm_until: u64,
+    /// The file cannot be sent from: it is read instead.
+    pub(super) unsendable: bool,
+    /// Offset in the region of the next byte that hyper will show.
+    at: usize,
+    progress: Arc<Progress>,
+}
+
+impl Queue {
+    /// An empty queue; `None` where zero copy is not to be had.
+    pub(super) fn new() -> Option<Arc<Self>> {
+        let region = Region::get()?;
+        Some(Arc::new(Self { region, state: Mutex::default() }))
+    }
+
+    /// Whether a slice that is to be written is a stand-in.
+    pub(super) fn is_stand_in(&self, slice: &[u8]) -> bool {
+        self.region.holds(slice)
+    }
+
+    /// Queues `len` bytes (at most [`FRAME_MAX`]) of `file` and returns what hyper shall carry in their place.
+    pub(crate) fn push(
+        &self,
+        file: &Arc<dyn FileSource>,
+        offset: u64,
+        len: usize,
+        progress: &Arc<Progress>,
+    ) -> Bytes {
+        let mut state = self.lock();
+        if state.cursor + len > self.region.len() {
+            // hyper holds some megabytes of stand-ins at most beside the last one, so those at the start are long gone; and
+            // were they not, the check in `front` would tell.
+            state.cursor = 0;
+        }
+        let at = state.cursor;
+        state.cursor += len;
+        state.pending.push_back(Pending {
+            file: Arc::clone(file),
+            offset,
+            left: len,
+            warm_until: offset,
+            unsendable: false,
+            at,
+            progress: Arc::clone(progress),
+        });
+        Bytes::from_static(self.region.slice(at, len))
+    }
+
+    /// The file range that `slice` stands for.
+    ///
+    /// # Errors
+    /// `InvalidData` unless the slice is exactly what is left of the oldest stand-in. Then something between the body and
+    /// the socket changed what it carried, and nothing may be sent any more.
+    pub(super) fn front(&self, slice: &[u8]) -> io::Result<Pending> {
+        let state = self.lock();
+        match state.pending.front() {
+            Some(front) if front.at == self.region.offset(slice) && front.left == slice.len() => {
+                Ok(front.clone())
+            }
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a stand-in for a file range came back changed: the connection is ended before a wrong byte is sent",
+            )),
+        }
+    }
+
+    /// `sent` bytes of the oldest stand-in were handed to the socket.
+    pub(super) fn advance(&self, sent: usize) {
+        let mut state = self.lock();
+        let Some(front) = state.pending.front_mut() else { return };
+        let sent = sent.min(front.left);
+        front.left -= sent;
+        front.at += sent;
+        front.offset += sent as u64;
+        let progress = Arc::clone(&front.progress);
+        if front.left == 0 {
+            state.pending.pop_front();
+        }
+        drop(state);
+        progress.sent(sent as u64);
+    }
+
+    /// Remembers that the oldest range is in the page cache up to `until`.
+    pub(super) fn set_warm(&self, until: u64) {
+        if let Some(front) = self.lock().pending.front_mut() {
+            front.warm_until = until;
+        }
+    }
+
+    /// Remembers that the file of the oldest range must be read.
+    pub(super) fn set_unsendable(&self) {
+        if let Some(front) = self.lock().pending.front_mut() {
+            front.unsendable = true;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! Bookkeeping of the queue.
