@@ -1,0 +1,88 @@
+# One command for each thing a developer does; `make` alone lists them. Everything is built in one profile, --release.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The environment of every cargo command; compiles RocksDB once. Needs what `dev/setup build` installs.
+ENVIRONMENT := environment=$$(dev/env); eval "$$environment"
+
+.PHONY: help
+help: ## lists the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F '\t' '{ printf "make %-14s %s\n", $$1, $$2 }'
+
+.PHONY: build
+build: ## compiles the release binary, after installing what that needs
+	@dev/setup build
+	$(ENVIRONMENT)
+	cargo build --release --locked --bin strata
+	echo "built $$STRATA_BIN"
+
+.PHONY: serve
+serve: build ## builds and serves ./strata-data on 127.0.0.1:5000; more flags: make serve ARGS='--listen 127.0.0.1:5001'
+	@$(ENVIRONMENT)
+	exec "$$STRATA_BIN" serve $(ARGS)
+
+.PHONY: test
+test: ## everything CI proves: unit, capability, crash, conformance, clients, a 2 GiB blob
+	@dev/test
+
+.PHONY: check
+check: ## fmt, clippy, rustdoc, shellcheck, cargo-deny, tidy
+	@dev/setup build
+	$(ENVIRONMENT)
+	cargo fmt --all -- --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --workspace --no-deps --document-private-items
+	cargo test --release --locked --test tidy
+	dev/deny
+
+.PHONY: docs
+docs: ## writes the generated parts of docs/ again
+	@dev/setup build
+	$(ENVIRONMENT)
+	STRATA_WRITE_DOCS=1 cargo test --release --locked --bin strata --test tidy documentation
+
+.PHONY: conformance
+conformance: build ## the public OCI conformance suites against the real server
+	@dev/setup conformance
+	$(ENVIRONMENT)
+	dev/conformance
+
+.PHONY: clients
+clients: build ## docker, podman, buildah, skopeo, ctr, helm, oras, cosign, crane, regctl against the real server
+	@dev/setup clients
+	$(ENVIRONMENT)
+	dev/clients/run
+
+.PHONY: clients-ci
+clients-ci: build ## the fast part of `make clients`
+	@dev/setup clients-ci
+	$(ENVIRONMENT)
+	dev/clients/run --ci
+
+.PHONY: crash
+crash: build ## kills the server at random points of a push storm, 100 rounds
+	@$(ENVIRONMENT)
+	STRATA_CRASH_ROUNDS=$${ROUNDS:-100} cargo test --release --locked --test crash -- --nocapture
+
+.PHONY: soak-20g
+soak-20g: build ## a 20 GiB blob in and out, cut and resumed across restarts, memory watched
+	@dev/setup soak
+	$(ENVIRONMENT)
+	dev/soak 20GiB
+
+.PHONY: bench
+bench: build ## one table: Strata beside docker-registry and nginx
+	@dev/setup bench
+	$(ENVIRONMENT)
+	dev/bench
+
+.PHONY: image
+image: ## builds the container image, tries it, says what was proven
+	@dev/image
+
+.PHONY: clean
+clean: ## removes ./target and ./strata-data; the cache folder stays
+	rm -rf target strata-data

@@ -1,0 +1,112 @@
+//! The command line: what can be said, and which function does it. Exit codes: 0 done, 1 it could not be done (for
+//! `check`: something was found), 2 wrong use (for `check`: it could not be run).
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, Problems};
+use crate::wiring;
+
+mod check;
+mod flags;
+
+use flags::SettingFlags;
+
+/// A container registry on its own storage engine.
+#[derive(Debug, Parser)]
+#[command(name = "strata", version, arg_required_else_help = true, max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves a data directory until SIGTERM or SIGINT.
+    Serve(ConfigArguments),
+    /// Checks a data directory that no process is using; changes nothing.
+    Check(check::CheckArguments),
+    /// Checks, shows or prints configurations.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Reads a configuration and says what is wrong with it.
+    Check(ConfigArguments),
+    /// Prints every value that counts and where it was written, as TOML.
+    Show(ConfigArguments),
+    /// Prints a file with every key, its documentation and its default.
+    Default {
+        /// Prints docs/config.md instead.
+        #[arg(long)]
+        markdown: bool,
+    },
+}
+
+/// A file and single settings.
+#[derive(Debug, Args)]
+struct ConfigArguments {
+    /// Configuration file (TOML)
+    #[arg(long, env = "STRATA_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+impl ConfigArguments {
+    fn load(self) -> Result<Config, Problems> {
+        Config::load(self.config.as_deref(), std::env::vars_os(), self.settings.into_flags())
+    }
+}
+
+/// Does what the arguments say.
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    match arguments.command {
+        Command::Serve(arguments) => {
+            let file = arguments.config.clone();
+            let flags = arguments.settings.clone();
+            let reload = move || Config::load(file.as_deref(), std::env::vars_os(), flags.clone().into_flags());
+            match arguments.load() {
+                Ok(config) => finish(wiring::serve(&config, reload)),
+                Err(problems) => fail(&problems, 2),
+            }
+        }
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Config(ConfigCommand::Check(arguments)) => match arguments.load() {
+            Ok(_) => print("the configuration is right\n"),
+            Err(problems) => fail(&problems, 1),
+        },
+        Command::Config(ConfigCommand::Show(arguments)) => match arguments.load() {
+            Ok(config) => print(&config.effective_toml()),
+            Err(problems) => fail(&problems, 1),
+        },
+        Command::Config(ConfigCommand::Default { markdown }) => {
+            print(&if markdown { config::markdown() } else { config::default_toml() })
+        }
+    }
+}
+
+fn finish(outcome: Result<(), wiring::ServeError>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+/// Says on stderr what went wrong.
+fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    eprintln!("strata: {error}");
+    ExitCode::from(code)
+}
+
+/// Writes to stdout; a reader that has gone away is no error of ours.
+fn print(text: &str) -> ExitCode {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(&format!("cannot write: {error}"), 1),
+        _ => ExitCode::SUCCESS,
+    }
+}

@@ -1,0 +1,170 @@
+//! The settings: one declaration gives each its Rust field, its names in file, environment and flags, its default and
+//! its documentation. Nothing else lists them; a field that no code reads is a compiler warning.
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::key::Key;
+use super::layers::Layers;
+use super::listener::Listener;
+use super::log_level::LogLevel;
+use super::problem::Problems;
+use super::setting::{Setting, words};
+use super::size::ByteSize;
+use super::span::Span;
+
+words! {
+    /// Form of the log lines.
+    LogFormat {
+        /// For people: one line of text.
+        Human = "human",
+        /// For machines: one JSON object a line.
+        Json = "json",
+    }
+}
+
+words! {
+    /// Who may do what.
+    AuthMode {
+        /// No accounts: whoever reaches the address may do everything.
+        Open = "open",
+    }
+}
+
+/// Declares the tables. In each entry: documentation, `field: type = "default as a flag would write it"`.
+macro_rules! settings {
+    ($(
+        $(#[doc = $about:literal])+
+        [$table:ident] $section:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $field:ident: $kind:ty = $default:literal $(, flag $flag:literal)? $(, example $example:literal)?;
+            )+
+        }
+    )+) => {
+        $(
+            $(#[doc = $about])+
+            #[derive(Debug, Clone, PartialEq)]
+            pub(crate) struct $section { $( $(#[doc = $doc])+ pub(crate) $field: $kind, )+ }
+        )+
+
+        /// Every setting, typed. What fits together is decided in `validate`.
+        #[derive(Debug, Clone, PartialEq)]
+        pub(crate) struct Settings { $( $(#[doc = $about])+ pub(crate) $table: $section, )+ }
+
+        /// Every setting in the order of the documentation.
+        pub(crate) static KEYS: &[Key] = &[ $( $(
+            Key {
+                table: stringify!($table),
+                field: stringify!($field),
+                default: $default,
+                short_flag: settings!(@optional $($flag)?),
+                example: settings!(@optional $($example)?),
+                kind: <$kind as Setting>::KIND,
+                doc: &[$($doc),+],
+                canonical: |value| <$kind as Setting>::read(value).ok().and_then(|read| read.toml()),
+            },
+        )+ )+ ];
+
+        /// What each table is about, by name.
+        pub(crate) static TABLES: &[(&str, &[&str])] = &[ $( (stringify!($table), &[$($about),+]), )+ ];
+
+        impl Settings {
+            /// Reads every setting; what does not fit is noted, and then there are no settings.
+            pub(crate) fn read(layers: &Layers, problems: &mut Problems) -> Option<Settings> {
+                let mut keys = KEYS.iter();
+                $( $( let $field: Option<$kind> = layers.read(keys.next()?, problems); )+
+                   let $table = move || Some($section { $( $field: $field?, )+ }); )+
+                Some(Settings { $( $table: $table()?, )+ })
+            }
+        }
+    };
+    (@optional) => { None };
+    (@optional $given:literal) => { Some($given) };
+}
+
+settings! {
+    /// Where and how Strata answers HTTP.
+    [http] Http {
+        /// Addresses to listen on. Port 0 takes any free port. An address that other machines can reach needs
+        /// `auth.open-to-network`. The default counts only where no `http.listeners` are written.
+        listen: Vec<SocketAddr> = "127.0.0.1:5000", flag "listen";
+        /// Certificate chain (PEM file) for the addresses of `http.listen`; with it they speak HTTPS only. Read again on SIGHUP.
+        certificate: Option<PathBuf> = "", example "/etc/strata/tls.crt";
+        /// Private key (PEM file) that belongs to `http.certificate`. Read again on SIGHUP.
+        key: Option<PathBuf> = "", example "/etc/strata/tls.key";
+        /// Further addresses, each with a certificate of its own or with none. Written as `[[http.listeners]]` tables with
+        /// `address`, and `certificate` and `key` for HTTPS.
+        listeners: Vec<Listener> = "",
+            example "[{ address = \"127.0.0.1:5443\", certificate = \"/etc/strata/tls.crt\", key = \"/etc/strata/tls.key\" }]";
+        /// What clients reach this server by, when a proxy changes host, scheme or path. It stands before the path of every
+        /// `Location`. Not set: locations are paths only, which is right for every proxy that passes paths on unchanged.
+        external_url: Option<String> = "", example "https://registry.example";
+        /// Connections of all listeners together. At the limit idle ones are closed, then new ones wait until one ends.
+        max_connections: u32 = "10000";
+        /// Size of a request's line and header fields together; more is answered with 431.
+        header_size: ByteSize = "32 KiB";
+        /// Time from the first byte of a request to the end of its header fields.
+        header_timeout: Span = "10s";
+        /// How long a connection may stay open without a request.
+        idle_timeout: Span = "75s";
+        /// How long the handshake of TLS may take.
+        handshake_timeout: Span = "10s";
+        /// How long the body of a request may go without a byte. A slow upload that moves is never cut.
+        body_stall: Span = "60s";
+        /// How long a client may take no byte of an answer. A slow download that moves is never cut.
+        write_stall: Span = "60s";
+        /// Memory for file content on its way to TLS and HTTP/2 clients, all connections together. Beyond it every answer is
+        /// read in small pieces. Plain HTTP/1.1 needs none, the kernel sends files itself.
+        read_memory: ByteSize = "256 MiB";
+        /// Requests at the same time on one HTTP/2 connection.
+        http2_streams: u32 = "256";
+        /// How long requests that are being answered may go on after SIGTERM or SIGINT. Then their connections are closed.
+        drain: Span = "30s";
+    }
+
+    /// Where everything is kept, and how much memory and space that may take.
+    [storage] Storage {
+        /// The data directory. It is created if it is missing; one process at a time can use it.
+        data: PathBuf = "./strata-data", flag "data";
+        /// Free space that is left alone. Below it pushes are refused with 507 before the disk is full; pulls go on.
+        reserve: ByteSize = "256 MiB";
+        /// Memory for the buffers of all uploads together. Uploads wait for one another beyond it.
+        buffer_memory: ByteSize = "64 MiB";
+        /// Memory for caches and write buffers of the metadata store.
+        metadata_memory: ByteSize = "64 MiB";
+        /// How long an upload session lives after its last activity. Then its bytes are removed.
+        upload_expiry: Span = "1d";
+        /// Blob files that are kept open for readers.
+        open_files: u32 = "512";
+        /// Threads that hash uploads. 0 means one for each processor.
+        hash_threads: u32 = "0";
+        /// Threads that read, write and sync files. 0 means four for each processor, at least eight.
+        io_threads: u32 = "0";
+        /// Writes large uploads past the page cache, where the file system can.
+        direct_io: bool = "true";
+    }
+
+    /// What a repository takes.
+    [registry] RegistryRules {
+        /// Accepts image manifests whose layers are not in the repository. Without it such a push is refused with
+        /// `MANIFEST_BLOB_UNKNOWN`; the children of an index may be missing either way.
+        sparse_images: bool = "false";
+    }
+
+    /// Who may do what.
+    [auth] Auth {
+        /// `"open"`: no accounts, whoever reaches the address may push, pull and delete.
+        mode: AuthMode = "open";
+        /// Allows mode `open` on addresses that other machines can reach. Without it only loopback addresses are taken.
+        open_to_network: bool = "false", flag "open";
+    }
+
+    /// What is logged to stderr.
+    [log] Log {
+        /// `"human"` for people, `"json"` for one JSON object a line.
+        format: LogFormat = "human";
+        /// What is logged: `error`, `warn`, `info`, `debug`, `trace` or `off`, for single parts too, as in
+        /// `info,strata_engine=debug`. Read again on SIGHUP.
+        level: LogLevel = "info";
+    }
+}
