@@ -55,6 +55,9 @@ pub enum EngineError {
     /// The store was opened for reading only.
     #[error("the store is open for reading only")]
     ReadOnly,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
     /// Another process uses the data directory.
     #[error("the data directory is in use by another process{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
     Locked {

@@ -9,17 +9,26 @@ pub(crate) mod codec;
 pub mod digest;
 pub mod format;
 pub mod key;
+#[cfg(any(test, feature = "sim"))]
+pub mod memory;
+mod queue;
 pub mod record;
+pub mod rocks;
 pub mod store;
 pub mod verb;
 pub mod view;
 
 pub use batch::{Batch, Durability, Expectation};
+pub use digest::digest_of;
+pub use format::{FORMAT_VERSION, StoreIdentity, commit, identity, prepare};
+#[cfg(any(test, feature = "sim"))]
+pub use memory::MemoryStore;
 pub use record::{
     BlobRecord, Edge, EdgeRole, Edges, Event, EventKind, FrameRecord, GcItem, GenerationOwner, HashState,
     HistoryRecord, LeaseId, LeaseRecord, LinkRecord, ManifestRecord, Placement, RepositoryRecord, RoleSet,
     TagRecord, TombstoneItem, TombstoneRecord, UploadRecord,
 };
+pub use rocks::{RocksConfig, RocksStore};
 pub use store::{CommitDone, Committed, MetaStore, MetaView};
 pub use verb::ManifestPut;
 pub use view::{Lease, View};

@@ -39,6 +39,7 @@ pub(crate) mod table {
     pub(crate) const MANIFEST_TAG: u8 = b'y';
     pub(crate) const TOMBSTONE: u8 = b'z';
     /// Every table, in the order of keys.
+    #[cfg(test)]
     pub(crate) const ALL: [u8; 24] = [
         META,
         BACK_EDGE,

@@ -1,0 +1,85 @@
+//! How RocksDB is set up: little memory, every write in the log, everything checksummed and checked.
+
+use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, Options};
+
+/// What an operator may choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RocksConfig {
+    /// Memory for cached blocks, indexes and filters, bytes.
+    pub cache_bytes: usize,
+    /// Memory for writes that are not in tables yet, bytes.
+    pub memtable_bytes: usize,
+}
+
+impl Default for RocksConfig {
+    fn default() -> Self {
+        Self { cache_bytes: 32 * 1024 * 1024, memtable_bytes: 32 * 1024 * 1024 }
+    }
+}
+
+const MIB: u64 = 1024 * 1024;
+
+pub(super) fn database(config: &RocksConfig) -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.set_paranoid_checks(true);
+    checks(&mut options);
+    memory(&mut options, config);
+    tables(&mut options, config);
+    housekeeping(&mut options);
+    options
+}
+
+fn checks(options: &mut Options) {
+    // DURABILITY: after a power cut the log ends in writes that were never acknowledged, with holes; replay stops at the
+    // first. That a hole is not in the middle of acknowledged writes is checked with the watermark, before the replay.
+    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    options.set_track_and_verify_wals_in_manifest(true);
+    options.set_use_fsync(false);
+}
+
+fn memory(options: &mut Options, config: &RocksConfig) {
+    // One memtable fills while another is flushed.
+    let memtable_bytes = (config.memtable_bytes / 2).max(1024 * 1024);
+    options.set_write_buffer_size(memtable_bytes);
+    options.set_max_write_buffer_number(3);
+    options.set_db_write_buffer_size(config.memtable_bytes.max(2 * 1024 * 1024));
+    // Most lookups of a push ask for what is not there: a filter in the memtable answers without a search.
+    options.set_memtable_prefix_bloom_ratio(0.02);
+    options.set_memtable_whole_key_filtering(true);
+    options.set_max_open_files(256);
+    options.set_table_cache_num_shard_bits(2);
+}
+
+fn tables(options: &mut Options, config: &RocksConfig) {
+    let mut tables = BlockBasedOptions::default();
+    tables.set_block_cache(&Cache::new_lru_cache(config.cache_bytes));
+    tables.set_block_size(8 * 1024);
+    tables.set_format_version(6);
+    tables.set_bloom_filter(10.0, false);
+    tables.set_optimize_filters_for_memory(true);
+    tables.set_cache_index_and_filter_blocks(true);
+    tables.set_cache_index_and_filter_blocks_with_high_priority(true);
+    tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    options.set_block_based_table_factory(&tables);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    options.set_target_file_size_base(32 * MIB);
+    options.set_max_bytes_for_level_base(128 * MIB);
+}
+
+fn housekeeping(options: &mut Options) {
+    options.set_max_background_jobs(2);
+    options.set_max_total_wal_size(64 * MIB);
+    options.set_wal_bytes_per_sync(0);
+    options.set_bytes_per_sync(MIB);
+    options.set_avoid_unnecessary_blocking_io(true);
+    options.set_skip_stats_update_on_db_open(true);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options.set_max_manifest_file_size(4 * MIB as usize);
+    // The library's own log, for its developers.
+    options.set_log_level(LogLevel::Warn);
+    options.set_max_log_file_size(MIB as usize);
+    options.set_keep_log_file_num(3);
+}
