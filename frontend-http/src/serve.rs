@@ -2,9 +2,17 @@
 
 use crate::body::{RequestBody, ResponseBody};
 use crate::connection::ConnectionInfo;
+use crate::connection_metrics::ServerMetrics;
+use crate::drain::{Connections, DrainReport};
 use crate::limits::HttpLimits;
+use crate::listener::Listener;
+use crate::read_budget::ReadBudget;
+use crate::spawn::spawn_scoped;
+use crate::tls::Tls;
 use http::{Request, Response};
+use std::fmt;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,4 +52,128 @@ pub struct TlsConfig {
     pub certificate: PathBuf,
     /// PEM file: the private key (PKCS#8, PKCS#1 or SEC1), not encrypted.
     pub key: PathBuf,
+}
+
+/// Why the server cannot start, or cannot take new certificates.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// No listener is configured.
+    #[error("no address to listen at")]
+    NoListener,
+    /// The address is taken, not allowed, or not of this machine.
+    #[error("cannot listen at {address}: {source}")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A certificate or key cannot be used.
+    #[error("cannot use {} for TLS: {reason}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A server that is bound and not yet serving.
+pub struct Server<H> {
+    listeners: Vec<Listener>,
+    shared: Arc<Shared<H>>,
+}
+
+/// What all connections of a server have in common.
+pub(crate) struct Shared<H> {
+    pub(crate) handler: Arc<H>,
+    pub(crate) limits: HttpLimits,
+    pub(crate) connections: Connections,
+    pub(crate) read_budget: ReadBudget,
+    pub(crate) metrics: Arc<ServerMetrics>,
+}
+
+impl<H: Handler> Server<H> {
+    /// Binds all listeners and reads all certificates. Connections queue up from here on and are served by
+    /// [`run`](Self::run). Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`HttpError`], naming the address or file.
+    pub fn bind(config: &HttpConfig, handler: Arc<H>) -> Result<Self, HttpError> {
+        if config.listeners.is_empty() {
+            return Err(HttpError::NoListener);
+        }
+        let listeners = config.listeners.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
+        let metrics = ServerMetrics {
+            listeners: listeners.iter().map(|listener| Arc::clone(&listener.metrics)).collect(),
+        };
+        let shared = Shared {
+            handler,
+            limits: config.limits.clone(),
+            connections: Connections::new(config.limits.connections_max),
+            read_budget: ReadBudget::new(config.limits.read_bytes_max),
+            metrics: Arc::new(metrics),
+        };
+        Ok(Self { listeners, shared: Arc::new(shared) })
+    }
+
+    /// Where the server listens, in the order of the configuration, and whether with TLS.
+    pub fn addresses(&self) -> Vec<(SocketAddr, bool)> {
+        self.listeners.iter().map(|listener| (listener.address, listener.tls.is_some())).collect()
+    }
+
+    /// What stays in hand while [`run`](Self::run) has the server.
+    pub fn handle(&self) -> ServerHandle {
+        ServerHandle {
+            tls: self.listeners.iter().filter_map(|listener| listener.tls.clone()).collect(),
+            metrics: Arc::clone(&self.shared.metrics),
+        }
+    }
+
+    /// Serves until `shutdown` is ready. Then stops accepting, ends idle connections at once and the others when their
+    /// requests are done, but not later than the limit `drain`.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> DrainReport {
+        let Self { listeners, shared } = self;
+        let accepting: Vec<_> =
+            listeners.into_iter().map(|listener| spawn_scoped(listener.run(Arc::clone(&shared)))).collect();
+        shutdown.await;
+        drop(accepting);
+        shared.connections.drain(shared.limits.drain).await
+    }
+}
+
+impl<H> fmt::Debug for Server<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("listeners", &self.listeners).finish_non_exhaustive()
+    }
+}
+
+/// A running server's counters and certificates.
+#[derive(Debug, Clone)]
+pub struct ServerHandle {
+    tls: Vec<Arc<Tls>>,
+    metrics: Arc<ServerMetrics>,
+}
+
+impl ServerHandle {
+    /// The counters of the listeners.
+    pub fn metrics(&self) -> &ServerMetrics {
+        &self.metrics
+    }
+
+    /// Reads the certificates of all TLS listeners again; returns how many listeners have new ones. Connections that are open
+    /// stay as they are. Reads files: not for a hot path.
+    ///
+    /// # Errors
+    /// The first [`HttpError::Tls`]; that listener keeps its old certificate, the others are re-read all the same.
+    pub fn reload_tls(&self) -> Result<usize, HttpError> {
+        let mut first_error = None;
+        for tls in &self.tls {
+            if let Err(error) = tls.reload() {
+                first_error.get_or_insert(error);
+            }
+        }
+        first_error.map_or(Ok(self.tls.len()), Err)
+    }
 }

@@ -1,0 +1,100 @@
+//! TLS of a listener: certificates from files, re-read on request while connections go on.
+
+use crate::serve::{HttpError, TlsConfig};
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio_rustls::TlsAcceptor;
+
+/// What is spoken inside TLS, the best first.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// The identity of one TLS listener.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    certificates: Arc<Certificates>,
+    acceptor: TlsAcceptorDebug,
+}
+
+/// `TlsAcceptor` without its contents in logs.
+struct TlsAcceptorDebug(TlsAcceptor);
+
+impl std::fmt::Debug for TlsAcceptorDebug {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsAcceptor")
+    }
+}
+
+/// The current certificate; handshakes under way keep the one they began with.
+#[derive(Debug)]
+struct Certificates {
+    config: TlsConfig,
+    provider: Arc<CryptoProvider>,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl Tls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// `HttpError::Tls` if a file cannot be read, holds no PEM of its kind, or key and certificate do not belong together.
+    pub(crate) fn load(config: &TlsConfig) -> Result<Self, HttpError> {
+        let provider = Arc::new(default_provider());
+        let current = RwLock::new(Arc::new(read(config, &provider)?));
+        let certificates =
+            Arc::new(Certificates { config: config.clone(), provider: Arc::clone(&provider), current });
+        let mut server = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| refused(config, &error))?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
+        server.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
+        server.ticketer = Ticketer::new().map_err(|error| refused(config, &error))?;
+        Ok(Self { certificates, acceptor: TlsAcceptorDebug(TlsAcceptor::from(Arc::new(server))) })
+    }
+
+    /// Makes handshakes.
+    pub(crate) fn acceptor(&self) -> &TlsAcceptor {
+        &self.acceptor.0
+    }
+
+    /// Reads the files again. New connections see the new certificate.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); then the old certificate stays.
+    pub(crate) fn reload(&self) -> Result<(), HttpError> {
+        let certificates = &self.certificates;
+        let fresh = Arc::new(read(&certificates.config, &certificates.provider)?);
+        *certificates.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// Reads and checks the two files.
+fn read(config: &TlsConfig, provider: &CryptoProvider) -> Result<CertifiedKey, HttpError> {
+    let chain = CertificateDer::pem_file_iter(&config.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| HttpError::Tls { path: config.certificate.clone(), reason: error.to_string() })?;
+    if chain.is_empty() {
+        let reason = "no certificate in it".to_owned();
+        return Err(HttpError::Tls { path: config.certificate.clone(), reason });
+    }
+    let key = PrivateKeyDer::from_pem_file(&config.key)
+        .map_err(|error| HttpError::Tls { path: config.key.clone(), reason: error.to_string() })?;
+    CertifiedKey::from_der(chain, key, provider).map_err(|error| refused(config, &error))
+}
+
+fn refused(config: &TlsConfig, error: &rustls::Error) -> HttpError {
+    HttpError::Tls { path: config.certificate.clone(), reason: error.to_string() }
+}
