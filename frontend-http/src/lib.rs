@@ -1,13 +1,23 @@
 //! The HTTP frontend: listeners and connections on one side, the OCI distribution API on the other.
 //!
 //! Parse, call one use case of `strata_registry::Registry`, render. No rule of a registry lives here, and the engine is never
-//! named. The root crate builds an [`App`](app::App) and a server around it.
+//! named. The root crate builds an [`App`] and a server around it.
 
-// OCI side
-mod content_range;
-mod range;
-mod route;
-mod query;
+// OCI side. The parsers of what clients send are public for the fuzz targets.
+mod app;
+pub mod condition;
+pub mod content_range;
+mod error;
+mod exchange;
+mod handler;
+mod metrics;
+mod page;
+pub mod query;
+pub mod range;
+mod request_id;
+mod request_log;
+mod response;
+pub mod route;
 mod transfer;
 
 // connection side
@@ -15,16 +25,23 @@ mod activity;
 mod body;
 mod connection;
 mod connection_metrics;
+mod drain;
 mod limits;
+mod listener;
 mod read_budget;
 mod serve;
 mod socket;
+mod spawn;
+mod tls;
 mod zero_copy;
 
+pub use app::{App, AppConfig};
 pub use body::{FileSource, Part, ReadFuture, RequestBody, RequestBodyError, ResponseBody};
 pub use connection::ConnectionInfo;
 pub use connection_metrics::{Counter, ListenerMetrics, ServerMetrics};
+pub use error::status_of;
+pub use drain::DrainReport;
 pub use limits::HttpLimits;
-pub use serve::{Handler, HttpConfig, ListenerConfig, TlsConfig};
-
+pub use metrics::Metrics;
+pub use serve::{Handler, HttpConfig, HttpError, ListenerConfig, Server, ServerHandle, TlsConfig};
 pub use transfer::TransferWatch;

@@ -1,0 +1,195 @@
+//! The OCI side's entry: one request in, one answer out, whatever happens.
+//!
+//! Called by the connection side for every request. Routes, calls a handler, sets what all answers have in common, and sees
+//! to the request's line in the log.
+
+use crate::body::{RequestBody, ResponseBody};
+use crate::connection::ConnectionInfo;
+use crate::error::Refusal;
+use crate::exchange::Exchange;
+use crate::handler;
+use crate::metrics::Metrics;
+use crate::query::Query;
+use crate::request_id::RequestIds;
+use crate::request_log::{Begun, RequestLog};
+use crate::response::{self, Response, header};
+use crate::route::{Endpoint, PathError, Route};
+use crate::serve::Handler;
+use http::header::USER_AGENT;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use strata_registry::{Health, Registry};
+
+/// Settings of the OCI side. Plain values: the file they are read from is the binary's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AppConfig {
+    /// What stands before the path of every `Location`, such as `https://registry.example`. `None` sends paths only, which is
+    /// right unless a proxy changes them.
+    pub external_url: Option<String>,
+}
+
+/// The OCI distribution API, health and metrics over one registry.
+#[derive(Debug)]
+pub struct App {
+    registry: Registry,
+    config: AppConfig,
+    metrics: Arc<Metrics>,
+    request_ids: RequestIds,
+    draining: AtomicBool,
+}
+
+impl App {
+    /// Serves `registry`.
+    pub fn new(registry: Registry, config: AppConfig) -> Arc<Self> {
+        let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+        Arc::new(Self {
+            registry,
+            config,
+            metrics: Arc::default(),
+            request_ids: RequestIds::new(low ^ high),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// The server is about to stop: `/readyz` says so from now on, everything else goes on.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`start_draining`](Self::start_draining) was called.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Why no requests should be sent here; `None` where all is well.
+    pub(crate) fn unready(&self) -> Option<String> {
+        match self.registry.health() {
+            Health::ReadOnly { why } => Some(why),
+            _ if self.is_draining() => Some("the server is about to stop".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The counters of this side.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Without a slash at the end.
+    pub(crate) fn external_url(&self) -> Option<&str> {
+        self.config.external_url.as_deref().map(|url| url.trim_end_matches('/'))
+    }
+
+    async fn answer(&self, connection: &ConnectionInfo, parts: &Parts, body: &mut RequestBody) -> Response {
+        let routed = Route::parse(parts.uri.path());
+        let request_id =
+            self.request_ids.take(parts.headers.get(header::REQUEST_ID).map(HeaderValue::as_bytes));
+        let log = self.begin_log(connection, parts, routed.as_ref().ok(), &request_id);
+        let result = match &routed {
+            Ok(route) => {
+                let exchange = Exchange::new(self, connection, parts, route, Arc::clone(&request_id), &log);
+                dispatch(&exchange, route.endpoint, body).await
+            }
+            Err(error) => Err(Refusal::from(*error)),
+        };
+        let mut answer = result.unwrap_or_else(|refusal| {
+            log.refused(&refusal);
+            let allowed = routed.as_ref().map_or("", |route| route.endpoint.methods());
+            refusal.allowing(allowed).into_response()
+        });
+        if parts.method == Method::HEAD {
+            answer = response::without_body(answer);
+        }
+        answer.headers_mut().insert(header::REQUEST_ID, header::value(&request_id));
+        if parts.uri.path().starts_with("/v2") {
+            answer.headers_mut().insert(header::API_VERSION, header::API_VERSION_2);
+            answer.headers_mut().extend(namespace(parts).map(|host| (header::OCI_NAMESPACE, host)));
+        }
+        log.answered(answer.status());
+        answer.map(|body| body.watched(log))
+    }
+
+    fn begin_log(
+        &self,
+        connection: &ConnectionInfo,
+        parts: &Parts,
+        route: Option<&Route<'_>>,
+        request_id: &Arc<str>,
+    ) -> Arc<RequestLog> {
+        let begun = Begun {
+            endpoint: route.map_or(Endpoint::Unknown, |route| route.endpoint),
+            method: &parts.method,
+            id: Arc::clone(request_id),
+            remote: connection.peer.ip(),
+            repository: route.map_or("", Route::name),
+            path: parts.uri.path(),
+            user_agent: parts.headers.get(USER_AGENT).map(HeaderValue::as_bytes),
+        };
+        RequestLog::begin(Arc::clone(&self.metrics), &begun)
+    }
+}
+
+impl Handler for App {
+    async fn handle(
+        self: &Arc<Self>,
+        connection: &ConnectionInfo,
+        request: Request<RequestBody>,
+    ) -> http::Response<ResponseBody> {
+        let (parts, mut body) = request.into_parts();
+        self.answer(connection, &parts, &mut body).await
+    }
+}
+
+/// The host that a pull through a mirror is meant for, as `?ns=` says it (distribution-spec, "Proxying"); echoed, so that the
+/// client knows that it was understood. Anything that is no host is ignored.
+fn namespace(parts: &Parts) -> Option<HeaderValue> {
+    const HOST_BYTES_MAX: usize = 255;
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let host = Query::new(parts.uri.query()).get("ns")?;
+    let fits = (1..=HOST_BYTES_MAX).contains(&host.len())
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
+    fits.then(|| header::value(&host))
+}
+
+/// Endpoint and method to handler; the whole of the API in one match.
+async fn dispatch(
+    exchange: &Exchange<'_>,
+    endpoint: Endpoint,
+    body: &mut RequestBody,
+) -> Result<Response, Refusal> {
+    // A HEAD is a GET whose body the caller takes away; where that would cost a read, the handler looks at the method itself.
+    let method = if exchange.method == Method::HEAD { &Method::GET } else { exchange.method };
+    match (endpoint, method.as_str()) {
+        (Endpoint::Landing, "GET") => Ok(handler::base::landing()),
+        (Endpoint::Health, "GET") => Ok(handler::health::live()),
+        (Endpoint::Readiness, "GET") => Ok(handler::health::ready(exchange)),
+        (Endpoint::Metrics, "GET") => handler::health::metrics(exchange),
+        (Endpoint::Base, "GET") => Ok(handler::base::base()),
+        (Endpoint::Catalog, "GET") => handler::list::catalog(exchange).await,
+        (Endpoint::Discover, "GET") => Ok(handler::base::discover()),
+        (Endpoint::RepositoryDiscover, "GET") => handler::base::discover_repository(exchange).await,
+        (Endpoint::Blob, "GET") => handler::blob::get(exchange).await,
+        (Endpoint::Blob, "DELETE") => handler::blob::delete(exchange).await,
+        (Endpoint::Uploads, "POST") => handler::upload::start(exchange, body).await,
+        (Endpoint::Upload, "GET") => handler::upload::status(exchange).await,
+        (Endpoint::Upload, "PATCH") => handler::upload::append(exchange, body).await,
+        (Endpoint::Upload, "PUT") => handler::upload::finish(exchange, body).await,
+        (Endpoint::Upload, "DELETE") => handler::upload::cancel(exchange).await,
+        (Endpoint::Manifest, "GET") => handler::manifest::get(exchange).await,
+        (Endpoint::Manifest, "PUT") => handler::manifest::put(exchange, body).await,
+        (Endpoint::Manifest, "DELETE") => handler::manifest::delete(exchange).await,
+        (Endpoint::Tags, "GET") => handler::list::tags(exchange).await,
+        (Endpoint::Referrers, "GET") => handler::list::referrers(exchange).await,
+        (Endpoint::Unknown, _) => Err(PathError::Unknown.into()),
+        (_, _) => Err(Refusal::method_not_allowed(endpoint.methods())),
+    }
+}

@@ -1,0 +1,155 @@
+//! One request as handlers see it: its parts, parsed on demand, and the context for use cases.
+
+use crate::app::App;
+use crate::body::{RequestBody, RequestBodyError};
+use crate::condition::{self, Verdict};
+use crate::connection::ConnectionInfo;
+use crate::error::Refusal;
+use crate::query::Query;
+use crate::range::{self, Selection};
+use crate::request_log::RequestLog;
+use crate::response::header;
+use crate::route::Route;
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use http::header::RANGE;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Version};
+use std::sync::Arc;
+use strata_registry::{BodyError, Context, Registry};
+use strata_types::limits::MANIFEST_BYTES_MAX;
+use strata_types::{Digest, Failure, Reference, RepositoryName, UploadId};
+
+/// A request on its way through a handler. The body is apart from it, because it is used up.
+#[derive(Debug)]
+pub(crate) struct Exchange<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) connection: &'a ConnectionInfo,
+    pub(crate) method: &'a Method,
+    pub(crate) version: Version,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) query: Query<'a>,
+    pub(crate) context: Context,
+    pub(crate) log: &'a Arc<RequestLog>,
+    route: &'a Route<'a>,
+}
+
+impl<'a> Exchange<'a> {
+    pub(crate) fn new(
+        app: &'a App,
+        connection: &'a ConnectionInfo,
+        parts: &'a Parts,
+        route: &'a Route<'a>,
+        request_id: Arc<str>,
+        log: &'a Arc<RequestLog>,
+    ) -> Self {
+        Self {
+            app,
+            connection,
+            method: &parts.method,
+            version: parts.version,
+            headers: &parts.headers,
+            query: Query::new(parts.uri.query()),
+            context: Context::anonymous(request_id, Some(connection.peer.ip())),
+            log,
+            route,
+        }
+    }
+
+    /// The service layer.
+    pub(crate) fn registry(&self) -> &Registry {
+        self.app.registry()
+    }
+
+    /// The repository that the path names.
+    pub(crate) fn repository(&self) -> Result<RepositoryName, Refusal> {
+        Ok(RepositoryName::parse(self.route.name())?)
+    }
+
+    /// The digest at the end of the path.
+    pub(crate) fn digest(&self) -> Result<Digest, Refusal> {
+        Ok(Digest::parse(self.route.last())?)
+    }
+
+    /// The tag or digest at the end of the path.
+    pub(crate) fn reference(&self) -> Result<Reference, Refusal> {
+        Ok(Reference::parse(self.route.last())?)
+    }
+
+    /// The upload session at the end of the path.
+    pub(crate) fn upload_id(&self) -> Result<UploadId, Refusal> {
+        Ok(UploadId::parse(self.route.last())?)
+    }
+
+    /// A `Location` for a path of this server.
+    pub(crate) fn location(&self, path: &str) -> HeaderValue {
+        match self.app.external_url() {
+            Some(url) => header::value(&format!("{url}{path}")),
+            None => header::value(path),
+        }
+    }
+
+    /// Whether the client has this content already, by what `If-None-Match` says.
+    ///
+    /// # Errors
+    /// `412` where `If-Match` names other content.
+    pub(crate) fn is_fresh(&self, digest: &Digest) -> Result<bool, Refusal> {
+        match condition::judge(self.headers, &digest.to_string()) {
+            Verdict::Proceed => Ok(false),
+            Verdict::NotModified => Ok(true),
+            Verdict::Failed => Err(Refusal::precondition_failed()),
+        }
+    }
+
+    /// What part of a blob of `size` bytes is asked for. A `HEAD` has no ranges (RFC 9110 §14.2).
+    pub(crate) fn selection(&self, digest: &Digest, size: u64) -> Selection {
+        match self.headers.get(RANGE) {
+            Some(range) if condition::range_applies(self.headers, &digest.to_string()) => {
+                range::select(range.as_bytes(), size)
+            }
+            _ => Selection::Whole,
+        }
+    }
+
+    /// The body as use cases take it, counted for the log.
+    pub(crate) fn stream<'b>(
+        &self,
+        body: &'b mut RequestBody,
+    ) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + use<'a, 'b> {
+        let log = self.log;
+        body.map(move |chunk| match chunk {
+            Ok(bytes) => {
+                log.received(bytes.len() as u64);
+                Ok(bytes)
+            }
+            Err(error) => Err(body_error(&error)),
+        })
+    }
+
+    /// The whole body of a manifest. What is declared or comes beyond the limit is not read.
+    pub(crate) async fn manifest_bytes(&self, body: &mut RequestBody) -> Result<Bytes, Refusal> {
+        let too_large =
+            || Refusal::new(Failure::TooLarge, format!("a manifest has at most {MANIFEST_BYTES_MAX} bytes"));
+        let max = MANIFEST_BYTES_MAX as u64;
+        if body.declared_len().is_some_and(|len| len > max) {
+            return Err(too_large());
+        }
+        let mut stream = self.stream(body);
+        let Some(first) = stream.next().await.transpose()? else { return Ok(Bytes::new()) };
+        let mut gathered = BytesMut::from(first);
+        while gathered.len() <= MANIFEST_BYTES_MAX {
+            match stream.next().await.transpose()? {
+                Some(chunk) => gathered.extend_from_slice(&chunk),
+                None => return Ok(gathered.freeze()),
+            }
+        }
+        Err(too_large())
+    }
+}
+
+fn body_error(error: &RequestBodyError) -> BodyError {
+    match error {
+        RequestBodyError::TooSlow { .. } => BodyError::TooSlow,
+        RequestBodyError::Cut { .. } | RequestBodyError::Malformed { .. } => BodyError::Cut,
+    }
+}

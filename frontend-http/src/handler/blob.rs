@@ -1,0 +1,28 @@
+//! end-2, end-10: blobs of a repository.
+
+use crate::error::Refusal;
+use crate::exchange::Exchange;
+use crate::response::{Response, blob, no_content, not_modified};
+use http::{Method, StatusCode};
+
+/// `GET`, `HEAD /v2/{name}/blobs/{digest}`
+pub(crate) async fn get(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
+    let (repository, digest) = (exchange.repository()?, exchange.digest()?);
+    if exchange.method == Method::HEAD {
+        let stat = exchange.registry().stat_blob(&exchange.context, &repository, &digest).await?;
+        return Ok(if exchange.is_fresh(&digest)? { not_modified(&digest) } else { blob::head(&stat) });
+    }
+    let read = exchange.registry().open_blob(&exchange.context, &repository, &digest).await?;
+    if exchange.is_fresh(&digest)? {
+        return Ok(not_modified(&digest));
+    }
+    let selection = exchange.selection(&digest, read.size);
+    blob::selected(exchange, read, selection)
+}
+
+/// `DELETE /v2/{name}/blobs/{digest}`
+pub(crate) async fn delete(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
+    let (repository, digest) = (exchange.repository()?, exchange.digest()?);
+    exchange.registry().delete_blob(&exchange.context, &repository, &digest).await?;
+    Ok(no_content(StatusCode::ACCEPTED))
+}

@@ -1,0 +1,37 @@
+//! The figures of the registry and the store behind it, and whether it takes writes.
+
+use super::encode;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use std::fmt;
+use strata_registry::{Figure, FigureKind, Health, Registry};
+
+/// The figures at the time of one scrape.
+#[derive(Debug)]
+pub(super) struct Store {
+    figures: Vec<Figure>,
+    read_only: bool,
+}
+
+impl Store {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let read_only = matches!(registry.health(), Health::ReadOnly { .. });
+        Self { figures: registry.figures(), read_only }
+    }
+}
+
+impl Collector for Store {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for figure in &self.figures {
+            let name = format!("strata_{}", figure.name);
+            // The format ends every help with a full stop of its own.
+            let help = figure.help.trim_end_matches('.');
+            match figure.kind {
+                FigureKind::Counter => encode::counter(&mut encoder, &name, help, figure.value)?,
+                FigureKind::Gauge => encode::gauge(&mut encoder, &name, help, figure.value)?,
+            }
+        }
+        let help = "1 when the store takes no writes until it is restarted";
+        encode::gauge(&mut encoder, "strata_store_read_only", help, u64::from(self.read_only))
+    }
+}

@@ -1,0 +1,213 @@
+//! From a request's path to an endpoint of the API (distribution-spec, "Endpoints").
+//!
+//! Repository names contain slashes and may contain segments named `blobs`, `manifests`, `tags`, `uploads` or `referrers`, so a
+//! path is read **from the right**. Percent-encoding is undone exactly once, per segment; a segment that then holds a slash is
+//! refused, as is an empty one, `.` and `..`: what a proxy in front could read otherwise never reaches a use case.
+//! Names, tags and digests are not checked here. Pure.
+
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+macro_rules! endpoints {
+    ($($(#[$meta:meta])* $variant:ident = $template:literal, $methods:literal;)+) => {
+        /// An endpoint: what a path names, without its parameters. Also the label of metrics and log lines.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Endpoint {
+            $($(#[$meta])* $variant,)+
+        }
+
+        impl Endpoint {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The path with its parameters in braces; the same for all requests to the endpoint.
+            pub const fn template(self) -> &'static str {
+                match self { $(Self::$variant => $template,)+ }
+            }
+
+            /// The methods it takes, as they stand in `Allow`.
+            pub const fn methods(self) -> &'static str {
+                match self { $(Self::$variant => $methods,)+ }
+            }
+        }
+    };
+}
+
+endpoints! {
+    /// A word of welcome.
+    Landing = "/", "GET, HEAD";
+    /// Whether the process can serve reads.
+    Health = "/healthz", "GET, HEAD";
+    /// Whether the process should get traffic.
+    Readiness = "/readyz", "GET, HEAD";
+    /// Prometheus metrics.
+    Metrics = "/metrics", "GET, HEAD";
+    /// end-1.
+    Base = "/v2/", "GET, HEAD";
+    /// The catalog extension.
+    Catalog = "/v2/_catalog", "GET, HEAD";
+    /// The extensions of the registry.
+    Discover = "/v2/_oci/ext/discover", "GET, HEAD";
+    /// The extensions of a repository.
+    RepositoryDiscover = "/v2/{name}/_oci/ext/discover", "GET, HEAD";
+    /// end-2, end-10.
+    Blob = "/v2/{name}/blobs/{digest}", "GET, HEAD, DELETE";
+    /// end-4, end-11.
+    Uploads = "/v2/{name}/blobs/uploads/", "POST";
+    /// end-5, end-6, end-13, end-14.
+    Upload = "/v2/{name}/blobs/uploads/{id}", "GET, HEAD, PATCH, PUT, DELETE";
+    /// end-3, end-7, end-9.
+    Manifest = "/v2/{name}/manifests/{reference}", "GET, HEAD, PUT, DELETE";
+    /// end-8.
+    Tags = "/v2/{name}/tags/list", "GET, HEAD";
+    /// end-12.
+    Referrers = "/v2/{name}/referrers/{digest}", "GET, HEAD";
+    /// Nothing is there.
+    Unknown = "unknown", "";
+}
+
+/// Why a path names nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathError {
+    /// No endpoint has this shape.
+    Unknown,
+    /// A segment is empty: `//`, or a slash at the end.
+    EmptySegment,
+    /// A segment is `.` or `..`.
+    DotSegment,
+    /// A segment holds an encoded slash.
+    EncodedSlash,
+    /// A segment does not decode to UTF-8.
+    NotUtf8,
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "there is nothing at this path",
+            Self::EmptySegment => "the path has an empty segment",
+            Self::DotSegment => "the path has a segment . or ..",
+            Self::EncodedSlash => "the path has an encoded slash",
+            Self::NotUtf8 => "the path is not UTF-8",
+        })
+    }
+}
+
+/// A path taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route<'p> {
+    /// What it names.
+    pub endpoint: Endpoint,
+    path: Cow<'p, str>,
+    name: Range<usize>,
+    last: Range<usize>,
+}
+
+impl<'p> Route<'p> {
+    /// Reads a path as it stands in the request line.
+    ///
+    /// # Errors
+    /// [`PathError`] where it names no endpoint.
+    pub fn parse(raw: &'p str) -> Result<Self, PathError> {
+        let path = decode(raw)?;
+        let Some(rest) = path.strip_prefix("/v2/").filter(|rest| !rest.is_empty()) else {
+            let endpoint = outside_of_repositories(&path)?;
+            return Ok(Self { endpoint, path, name: 0..0, last: 0..0 });
+        };
+        check_segments(rest)?;
+        let (endpoint, name, last) = split_from_the_right(rest).ok_or(PathError::Unknown)?;
+        let prefix = path.len() - rest.len();
+        let name = prefix..prefix + name.len();
+        let last = path.len() - last.len()..path.len();
+        Ok(Self { endpoint, path, name, last })
+    }
+
+    /// The repository's name, unchecked; empty where the endpoint has none.
+    pub fn name(&self) -> &str {
+        self.path.get(self.name.clone()).unwrap_or_default()
+    }
+
+    /// The digest, reference or id at the end, unchecked; empty where the endpoint has none.
+    pub fn last(&self) -> &str {
+        self.path.get(self.last.clone()).unwrap_or_default()
+    }
+}
+
+/// Undoes percent-encoding per segment.
+fn decode(raw: &str) -> Result<Cow<'_, str>, PathError> {
+    if !raw.contains('%') {
+        return Ok(Cow::Borrowed(raw));
+    }
+    let mut path = String::with_capacity(raw.len());
+    for (i, segment) in raw.split('/').enumerate() {
+        let segment = percent_decode_str(segment).decode_utf8().map_err(|_| PathError::NotUtf8)?;
+        if segment.contains(['/', '\\']) {
+            return Err(PathError::EncodedSlash);
+        }
+        if i > 0 {
+            path.push('/');
+        }
+        path.push_str(&segment);
+    }
+    Ok(Cow::Owned(path))
+}
+
+fn outside_of_repositories(path: &str) -> Result<Endpoint, PathError> {
+    match path {
+        "/" => Ok(Endpoint::Landing),
+        "/healthz" => Ok(Endpoint::Health),
+        "/readyz" => Ok(Endpoint::Readiness),
+        "/metrics" => Ok(Endpoint::Metrics),
+        "/v2/" | "/v2" => Ok(Endpoint::Base),
+        _ => Err(PathError::Unknown),
+    }
+}
+
+/// `rest` stands behind `/v2/`. A slash at the end is part of one endpoint only.
+fn check_segments(rest: &str) -> Result<(), PathError> {
+    let rest = if rest.ends_with("/blobs/uploads/") { rest.trim_end_matches('/') } else { rest };
+    for segment in rest.split('/') {
+        match segment {
+            "" => return Err(PathError::EmptySegment),
+            "." | ".." => return Err(PathError::DotSegment),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Gives the endpoint, the repository's name and the last parameter.
+fn split_from_the_right(rest: &str) -> Option<(Endpoint, &str, &str)> {
+    match rest {
+        "_catalog" => return Some((Endpoint::Catalog, "", "")),
+        "_oci/ext/discover" => return Some((Endpoint::Discover, "", "")),
+        _ => {}
+    }
+    for (suffix, endpoint) in [
+        ("/tags/list", Endpoint::Tags),
+        ("/blobs/uploads/", Endpoint::Uploads),
+        ("/blobs/uploads", Endpoint::Uploads),
+        ("/_oci/ext/discover", Endpoint::RepositoryDiscover),
+    ] {
+        if let Some(name) = rest.strip_suffix(suffix) {
+            return Some((endpoint, name, ""));
+        }
+    }
+    let (head, last) = rest.rsplit_once('/')?;
+    for (suffix, endpoint) in [
+        ("/blobs", Endpoint::Blob),
+        ("/manifests", Endpoint::Manifest),
+        ("/blobs/uploads", Endpoint::Upload),
+        ("/referrers", Endpoint::Referrers),
+    ] {
+        if let Some(name) = head.strip_suffix(suffix) {
+            return Some((endpoint, name, last));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;
