@@ -8,6 +8,7 @@ use crate::connection::ConnectionInfo;
 use crate::error::Refusal;
 use crate::exchange::Exchange;
 use crate::handler;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::query::Query;
 use crate::request_id::RequestIds;
@@ -23,12 +24,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use strata_registry::{Health, Registry};
 
 /// Settings of the OCI side. Plain values: the file they are read from is the binary's.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppConfig {
     /// What stands before the path of every `Location`, such as `https://registry.example`. `None` sends paths only, which is
     /// right unless a proxy changes them.
     pub external_url: Option<String>,
+    /// Bytes that manifests, small blobs and lists of all requests together may hold in memory; a request beyond it is answered
+    /// with 503 and `Retry-After`. Default 256 MiB.
+    pub body_memory: usize,
+}
+
+impl Default for AppConfig {
+    fn default() -> Self {
+        Self { external_url: None, body_memory: 256 * 1024 * 1024 }
+    }
 }
 
 /// The OCI distribution API, health and metrics over one registry.
@@ -38,6 +47,7 @@ pub struct App {
     config: AppConfig,
     metrics: Arc<Metrics>,
     request_ids: RequestIds,
+    memory: Memory,
     draining: AtomicBool,
 }
 
@@ -45,9 +55,11 @@ impl App {
     /// Serves `registry`.
     pub fn new(registry: Registry, config: AppConfig) -> Arc<Self> {
         let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+        let memory = Memory::new(config.body_memory);
         Arc::new(Self {
             registry,
             config,
+            memory,
             metrics: Arc::default(),
             request_ids: RequestIds::new(low ^ high),
             draining: AtomicBool::new(false),
@@ -82,6 +94,11 @@ impl App {
         &self.registry
     }
 
+    /// The bound on bytes in memory.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
     /// Without a slash at the end.
     pub(crate) fn external_url(&self) -> Option<&str> {
         self.config.external_url.as_deref().map(|url| url.trim_end_matches('/'))
@@ -108,7 +125,8 @@ impl App {
             answer = response::without_body(answer);
         }
         answer.headers_mut().insert(header::REQUEST_ID, header::value(&request_id));
-        if parts.uri.path().starts_with("/v2") {
+        if matches!(parts.uri.path().strip_prefix("/v2"), Some(rest) if rest.is_empty() || rest.starts_with('/'))
+        {
             answer.headers_mut().insert(header::API_VERSION, header::API_VERSION_2);
             answer.headers_mut().extend(namespace(parts).map(|host| (header::OCI_NAMESPACE, host)));
         }

@@ -17,6 +17,11 @@ pub enum Verdict {
     Failed,
 }
 
+/// Whether there is anything for [`judge`] to judge.
+pub fn is_conditional(headers: &HeaderMap) -> bool {
+    headers.contains_key(IF_MATCH) || headers.contains_key(IF_NONE_MATCH)
+}
+
 /// Judges `If-Match`, then `If-None-Match` (the order of §13.2.2). `tag` is the entity tag without its quotes.
 pub fn judge(headers: &HeaderMap, tag: &str) -> Verdict {
     if headers.contains_key(IF_MATCH)

@@ -196,6 +196,13 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+impl From<crate::memory::Full> for Refusal {
+    fn from(_: crate::memory::Full) -> Self {
+        Self::new(Failure::Unavailable, "too many bytes of other requests are held in memory")
+            .with(RETRY_AFTER, RETRY_AFTER_SECONDS)
+    }
+}
+
 macro_rules! refused_as {
     ($($error:ty => $outcome:expr;)+) => {
         $(impl From<$error> for Refusal {

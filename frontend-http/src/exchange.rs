@@ -5,6 +5,7 @@ use crate::body::{RequestBody, RequestBodyError};
 use crate::condition::{self, Verdict};
 use crate::connection::ConnectionInfo;
 use crate::error::Refusal;
+use crate::memory::{Memory, Room};
 use crate::query::Query;
 use crate::range::{self, Selection};
 use crate::request_log::RequestLog;
@@ -94,6 +95,9 @@ impl<'a> Exchange<'a> {
     /// # Errors
     /// `412` where `If-Match` names other content.
     pub(crate) fn is_fresh(&self, digest: &Digest) -> Result<bool, Refusal> {
+        if !condition::is_conditional(self.headers) {
+            return Ok(false);
+        }
         match condition::judge(self.headers, &digest.to_string()) {
             Verdict::Proceed => Ok(false),
             Verdict::NotModified => Ok(true),
@@ -126,24 +130,33 @@ impl<'a> Exchange<'a> {
         })
     }
 
-    /// The whole body of a manifest. What is declared or comes beyond the limit is not read.
-    pub(crate) async fn manifest_bytes(&self, body: &mut RequestBody) -> Result<Bytes, Refusal> {
+    /// Bytes for the answer, counted as held in memory until they have left.
+    ///
+    /// # Errors
+    /// `503` where too much is held already.
+    pub(crate) fn hold(&self, bytes: Bytes) -> Result<Bytes, Refusal> {
+        Ok(self.app.memory().hold(bytes)?)
+    }
+
+    /// The whole body of a manifest, and the room it takes. What is declared or comes beyond the limit is not read.
+    pub(crate) async fn manifest_bytes(&self, body: &mut RequestBody) -> Result<(Bytes, Room), Refusal> {
         let too_large =
             || Refusal::new(Failure::TooLarge, format!("a manifest has at most {MANIFEST_BYTES_MAX} bytes"));
-        let max = MANIFEST_BYTES_MAX as u64;
-        if body.declared_len().is_some_and(|len| len > max) {
+        if body.declared_len().is_some_and(|len| len > MANIFEST_BYTES_MAX as u64) {
             return Err(too_large());
         }
+        let mut room = Memory::room();
+        let mut gathered = BytesMut::new();
         let mut stream = self.stream(body);
-        let Some(first) = stream.next().await.transpose()? else { return Ok(Bytes::new()) };
-        let mut gathered = BytesMut::from(first);
-        while gathered.len() <= MANIFEST_BYTES_MAX {
-            match stream.next().await.transpose()? {
-                Some(chunk) => gathered.extend_from_slice(&chunk),
-                None => return Ok(gathered.freeze()),
+        while let Some(chunk) = stream.next().await.transpose()? {
+            let len = gathered.len().saturating_add(chunk.len());
+            if len > MANIFEST_BYTES_MAX {
+                return Err(too_large());
             }
+            self.app.memory().grow(&mut room, len)?;
+            gathered.extend_from_slice(&chunk);
         }
-        Err(too_large())
+        Ok((gathered.freeze(), room))
     }
 }
 

@@ -10,6 +10,7 @@ pub mod content_range;
 mod error;
 mod exchange;
 mod handler;
+mod memory;
 mod metrics;
 mod page;
 pub mod query;

@@ -9,7 +9,7 @@ use crate::response::{Response, list};
 pub(crate) async fn tags(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
     let (repository, page) = (exchange.repository()?, page::parse(exchange.query)?);
     let found = exchange.registry().list_tags(&exchange.context, &repository, &page).await?;
-    Ok(list::tags(&repository, &page, &found))
+    list::tags(exchange, &repository, &page, &found)
 }
 
 /// `GET /v2/{name}/referrers/{digest}[?artifactType=]`
@@ -21,12 +21,12 @@ pub(crate) async fn referrers(exchange: &Exchange<'_>) -> Result<Response, Refus
     let registry = exchange.registry();
     let found =
         registry.list_referrers(&exchange.context, &repository, &subject, artifact_type, &page).await?;
-    Ok(list::referrers(&repository, &subject, artifact_type, &page, &found))
+    list::referrers(exchange, (&repository, &subject), artifact_type, &page, &found)
 }
 
 /// `GET /v2/_catalog[?n=&last=]`
 pub(crate) async fn catalog(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
     let page = page::parse(exchange.query)?;
     let found = exchange.registry().catalog(&exchange.context, &page).await?;
-    Ok(list::catalog(&page, &found))
+    list::catalog(exchange, &page, &found)
 }

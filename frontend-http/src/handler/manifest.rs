@@ -18,7 +18,10 @@ pub(crate) async fn get(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
         return Ok(if fresh { not_modified(&stat.digest) } else { manifest::head(&stat) });
     }
     let read = exchange.registry().get_manifest(&exchange.context, &repository, &reference).await?;
-    Ok(if exchange.is_fresh(&read.digest)? { not_modified(&read.digest) } else { manifest::whole(read) })
+    if exchange.is_fresh(&read.digest)? {
+        return Ok(not_modified(&read.digest));
+    }
+    manifest::whole(exchange, read)
 }
 
 /// `PUT /v2/{name}/manifests/{reference}[?tag=…]`
@@ -26,7 +29,7 @@ pub(crate) async fn put(exchange: &Exchange<'_>, body: &mut RequestBody) -> Resu
     let (repository, reference) = (exchange.repository()?, exchange.reference()?);
     let tags = exchange.query.all("tag").map(|tag| Tag::parse(&tag)).collect::<Result<Vec<_>, _>>()?;
     let content_type = exchange.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let bytes = exchange.manifest_bytes(body).await?;
+    let (bytes, _room) = exchange.manifest_bytes(body).await?;
     let put = PutManifest {
         reference: reference.clone(),
         tags,

@@ -28,6 +28,10 @@ pub(crate) fn selected(
     selection: Selection,
 ) -> Result<Response, Refusal> {
     let BlobRead { digest, size, body, .. } = blob;
+    let body = match body {
+        BlobBody::Bytes(bytes) => BlobBody::Bytes(exchange.hold(bytes)?),
+        file @ BlobBody::File(_) => file,
+    };
     let source = Source { exchange, body, size };
     let mut response = match selection {
         Selection::Whole => source.single(StatusCode::OK, 0..size),

@@ -41,6 +41,11 @@ pub(crate) const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 /// Most bytes of a warning's text. The spec allows 4096 for all warnings of an answer together.
 const WARNING_BYTES_MAX: usize = 256;
 
+/// Makes a value of text that holds no character which a header cannot hold.
+fn owned(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("?"))
+}
+
 /// Makes a value of `text`; characters that a header cannot hold become `?`.
 pub(crate) fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| {
@@ -51,12 +56,12 @@ pub(crate) fn value(text: &str) -> HeaderValue {
 
 /// The digest as it stands in [`CONTENT_DIGEST`].
 pub(crate) fn digest(digest: &Digest) -> HeaderValue {
-    value(&digest.to_string())
+    owned(digest.to_string())
 }
 
 /// The entity tag of content: its digest in quotes (RFC 9110 §8.8.3).
 pub(crate) fn entity_tag(digest: &Digest) -> HeaderValue {
-    value(&format!("\"{digest}\""))
+    owned(format!("\"{digest}\""))
 }
 
 /// `299 - "text"` (distribution-spec, "Warnings").

@@ -1,16 +1,23 @@
 //! Answers that are lists: tags, repositories, referrers, extensions (distribution-spec, "Content Discovery").
 
-use super::{Response, header, json, with_bytes};
+use super::{Response, header, json, json_bytes, with_bytes};
+use crate::error::Refusal;
+use crate::exchange::Exchange;
 use crate::page;
 use bytes::{BufMut, Bytes, BytesMut};
-use http::StatusCode;
 use http::header::{CONTENT_TYPE, LINK};
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use strata_registry::{Page, ReferrerPage, RepositoryPage, TagPage};
 use strata_types::{Digest, RepositoryName};
 
 /// `{"name":…,"tags":[…]}`, with a `Link` where there are more.
-pub(crate) fn tags(repository: &RepositoryName, asked: &Page, found: &TagPage) -> Response {
+pub(crate) fn tags(
+    exchange: &Exchange<'_>,
+    repository: &RepositoryName,
+    asked: &Page,
+    found: &TagPage,
+) -> Result<Response, Refusal> {
     #[derive(Serialize)]
     struct Tags<'a> {
         name: &'a str,
@@ -19,13 +26,15 @@ pub(crate) fn tags(repository: &RepositoryName, asked: &Page, found: &TagPage) -
     let tags: Vec<&str> = found.tags.iter().map(strata_types::Tag::as_str).collect();
     let last = found.more.then(|| tags.last().copied()).flatten();
     let link = last.map(|last| page::link(&format!("/v2/{repository}/tags/list"), asked.n, last, None));
-    let mut response = json(StatusCode::OK, &Tags { name: repository.as_str(), tags });
-    response.headers_mut().extend(link.map(|link| (LINK, link)));
-    response
+    page(exchange, json_bytes(&Tags { name: repository.as_str(), tags }), header::JSON, link)
 }
 
 /// `{"repositories":[…]}`, with a `Link` where there are more.
-pub(crate) fn catalog(asked: &Page, found: &RepositoryPage) -> Response {
+pub(crate) fn catalog(
+    exchange: &Exchange<'_>,
+    asked: &Page,
+    found: &RepositoryPage,
+) -> Result<Response, Refusal> {
     #[derive(Serialize)]
     struct Repositories<'a> {
         repositories: Vec<&'a str>,
@@ -33,31 +42,37 @@ pub(crate) fn catalog(asked: &Page, found: &RepositoryPage) -> Response {
     let repositories: Vec<&str> = found.repositories.iter().map(RepositoryName::as_str).collect();
     let last = found.more.then(|| repositories.last().copied()).flatten();
     let link = last.map(|last| page::link("/v2/_catalog", asked.n, last, None));
-    let mut response = json(StatusCode::OK, &Repositories { repositories });
-    response.headers_mut().extend(link.map(|link| (LINK, link)));
-    response
+    page(exchange, json_bytes(&Repositories { repositories }), header::JSON, link)
 }
 
 /// An index of the referrers, with a `Link` where more may follow. The descriptors are JSON already.
 pub(crate) fn referrers(
-    repository: &RepositoryName,
-    subject: &Digest,
+    exchange: &Exchange<'_>,
+    (repository, subject): (&RepositoryName, &Digest),
     artifact_type: Option<&str>,
     asked: &Page,
     found: &ReferrerPage,
-) -> Response {
-    let mut response = with_bytes(StatusCode::OK, index_of(&found.descriptors));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, header::INDEX);
-    if artifact_type.is_some() {
-        headers.insert(header::OCI_FILTERS_APPLIED, header::value("artifactType"));
+) -> Result<Response, Refusal> {
+    let filter = artifact_type.map(|kind| ("artifactType", kind));
+    let path = || format!("/v2/{repository}/referrers/{subject}");
+    let link = found.next.map(|next| page::link(&path(), asked.n, &next.to_string(), filter));
+    let mut response = page(exchange, index_of(&found.descriptors), header::INDEX, link)?;
+    if let Some((name, _)) = filter {
+        response.headers_mut().insert(header::OCI_FILTERS_APPLIED, header::value(name));
     }
-    if let Some(next) = &found.next {
-        let path = format!("/v2/{repository}/referrers/{subject}");
-        let filter = artifact_type.map(|kind| ("artifactType", kind));
-        headers.insert(LINK, page::link(&path, asked.n, &next.to_string(), filter));
-    }
-    response
+    Ok(response)
+}
+
+fn page(
+    exchange: &Exchange<'_>,
+    bytes: Bytes,
+    content_type: HeaderValue,
+    link: Option<HeaderValue>,
+) -> Result<Response, Refusal> {
+    let mut response = with_bytes(StatusCode::OK, exchange.hold(bytes)?);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response.headers_mut().extend(link.map(|link| (LINK, link)));
+    Ok(response)
 }
 
 fn index_of(descriptors: &[Bytes]) -> Bytes {

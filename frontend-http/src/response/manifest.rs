@@ -1,6 +1,7 @@
 //! Answers about manifests (distribution-spec, "Pulling manifests", "Pushing manifests").
 
 use super::{Response, empty, header, no_content, with_bytes};
+use crate::error::Refusal;
 use crate::exchange::Exchange;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, StatusCode};
@@ -8,10 +9,10 @@ use strata_registry::{ManifestPutDone, ManifestRead, ManifestStat};
 use strata_types::{Digest, Reference, RepositoryName};
 
 /// `200` with the bytes as they were pushed.
-pub(crate) fn whole(manifest: ManifestRead) -> Response {
-    let mut response = with_bytes(StatusCode::OK, manifest.bytes);
+pub(crate) fn whole(exchange: &Exchange<'_>, manifest: ManifestRead) -> Result<Response, Refusal> {
+    let mut response = with_bytes(StatusCode::OK, exchange.hold(manifest.bytes)?);
     describe(response.headers_mut(), &manifest.digest, &manifest.media_type);
-    response
+    Ok(response)
 }
 
 /// `200` with the headers that [`whole`] has.
