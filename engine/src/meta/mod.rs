@@ -4,8 +4,12 @@
 //! [`batch::Batch`] writes by meaning: its verbs keep every invariant between the tables ([`check`] proves them).
 //! `docs/format.md` says what each key and record looks like, byte by byte. No manifest is parsed here.
 
+#[cfg(test)]
+mod arbitrary;
 pub mod batch;
 pub(crate) mod codec;
+#[cfg(any(test, feature = "sim"))]
+pub mod contract;
 pub mod digest;
 pub mod format;
 pub mod key;

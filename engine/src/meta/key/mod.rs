@@ -4,6 +4,8 @@
 //! integers are big-endian. So within a prefix, entries sort by name, digest or number (`docs/format.md`).
 
 mod decode;
+#[cfg(test)]
+mod tests;
 
 pub use decode::Key;
 
