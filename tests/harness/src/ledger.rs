@@ -112,6 +112,15 @@ impl Ledger {
         self.tags.insert(key(repository, tag), TagPromise::default());
     }
 
+    /// There was no tag to delete.
+    pub fn untag_missed(&mut self, repository: &str, tag: &str) {
+        let promise = self.tags.entry(key(repository, tag)).or_default();
+        if let Some(digest) = &promise.settled {
+            self.surprises.push(format!("tag {repository}:{tag} at {digest} was acknowledged and is gone"));
+        }
+        promise.under_way.clear();
+    }
+
     /// A session was started; gives its number here.
     pub fn session_started(&mut self, session: OpenSession) -> usize {
         self.acknowledged += 1;

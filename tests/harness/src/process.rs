@@ -103,6 +103,11 @@ impl Process {
         kill_process(pid, signal).expect("the process is there to be signalled");
     }
 
+    /// Sends a signal, if it is still there.
+    pub fn try_signal(&self, signal: Signal) -> bool {
+        kill_process(Pid::from_child(&self.child), signal).is_ok()
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

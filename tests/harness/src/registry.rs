@@ -23,6 +23,7 @@ pub struct Builder {
     config: Option<String>,
     data: Option<PathBuf>,
     listeners: usize,
+    listen_by_config: bool,
     sound_at_end: bool,
 }
 
@@ -62,6 +63,13 @@ impl Builder {
         self
     }
 
+    /// The configuration says where to listen; no `--listen` is given.
+    #[must_use]
+    pub fn listen_by_config(mut self) -> Builder {
+        self.listen_by_config = true;
+        self
+    }
+
     /// The test damages the store on purpose: neither a clean stop nor a clean check is asserted at the end.
     #[must_use]
     pub fn damaged_at_end(mut self) -> Builder {
@@ -78,12 +86,24 @@ impl Builder {
         registry
     }
 
+    /// Starts a server that may refuse to.
+    ///
+    /// # Errors
+    /// Its exit status and what it logged.
+    #[track_caller]
+    pub fn try_start(self) -> Result<TestRegistry, (ExitStatus, String)> {
+        let directory = TempDir::with_prefix("strata-test-").expect("a temporary directory can be made");
+        let mut registry = TestRegistry { builder: self, directory, process: None, endpoints: Vec::new() };
+        registry.try_start().map(|()| registry)
+    }
+
     /// Starts a server that is expected to refuse to; gives its exit status and its log.
     #[track_caller]
     pub fn start_refused(self) -> (ExitStatus, String) {
-        let directory = TempDir::with_prefix("strata-test-").expect("a temporary directory can be made");
-        let mut registry = TestRegistry { builder: self, directory, process: None, endpoints: Vec::new() };
-        registry.start_refused()
+        match self.damaged_at_end().try_start() {
+            Ok(_) => panic!("the server started"),
+            Err(refusal) => refusal,
+        }
     }
 }
 
@@ -107,6 +127,7 @@ impl TestRegistry {
             config: None,
             data: None,
             listeners: 1,
+            listen_by_config: false,
             sound_at_end: true,
         }
     }
@@ -159,7 +180,7 @@ impl TestRegistry {
         let data = self.data();
         let mut command = process::command(&self.builder.binary, &["serve", "--data"]);
         command.arg(&data);
-        if !listen.is_empty() {
+        if !self.builder.listen_by_config {
             command.args(["--listen", listen]);
         }
         if let Some(text) = &self.builder.config {
@@ -189,24 +210,49 @@ impl TestRegistry {
 
     #[track_caller]
     fn start_at(&mut self, listen: &str) {
+        if let Err((status, log)) = self.try_start_at(listen) {
+            panic!("the server ended with {status}:\n{log}");
+        }
+    }
+
+    /// Starts a server that may refuse to.
+    ///
+    /// # Errors
+    /// Its exit status and what it logged.
+    #[track_caller]
+    pub fn try_start(&mut self) -> Result<(), (ExitStatus, String)> {
+        self.try_start_at("127.0.0.1:0")
+    }
+
+    #[track_caller]
+    fn try_start_at(&mut self, listen: &str) -> Result<(), (ExitStatus, String)> {
         assert!(self.process.is_none(), "the server runs already");
-        let listen = if self.builder.arguments.iter().any(|given| given == "--listen") { "" } else { listen };
+        let before = self.log().len();
         let mut process = Process::start(self.command(listen), &self.log_path());
         match process.wait_listening(self.builder.listeners) {
             Ok(urls) => self.endpoints = urls.iter().map(|url| endpoint(url)).collect(),
-            Err(status) => panic!("the server ended with {status}:\n{}", self.log()),
+            Err(status) => return Err((status, self.log()[before..].to_owned())),
         }
         self.process = Some(process);
+        Ok(())
     }
 
     /// Starts a server that is expected to refuse to; gives its exit status and what it logged.
     #[track_caller]
     pub fn start_refused(&mut self) -> (ExitStatus, String) {
+        match self.try_start() {
+            Ok(()) => panic!("the server started"),
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// Starts a server and kills it after `moment`, wherever its start has come to.
+    #[track_caller]
+    pub fn start_and_kill_within(&mut self, moment: Duration) {
         assert!(self.process.is_none(), "the server runs already");
-        let before = self.log().len();
-        let mut process = Process::start(self.command("127.0.0.1:0"), &self.log_path());
-        let status = process.wait_exit(Duration::from_secs(30));
-        (status, self.log()[before..].to_owned())
+        let process = Process::start(self.command("127.0.0.1:0"), &self.log_path());
+        wait::pace(moment);
+        drop(process);
     }
 
     /// Stops the server with SIGTERM and asserts a clean exit.
@@ -219,11 +265,17 @@ impl TestRegistry {
     /// Waits for the end of a server that was told to stop, and asserts a clean exit.
     #[track_caller]
     pub fn wait_stopped(&mut self, bound: Duration) {
+        let status = self.wait_ended(bound);
+        assert!(status.success(), "the server stopped with {status}:\n{}", self.log());
+    }
+
+    /// Waits for the end of a server that was told to stop, however it ends.
+    #[track_caller]
+    pub fn wait_ended(&mut self, bound: Duration) -> ExitStatus {
         let mut process = self.process.take().expect("the server runs");
         let exited = wait::within(bound, || (!process.is_running()).then_some(()));
         assert!(exited.is_some(), "the server did not stop within {bound:?}:\n{}", self.log());
-        let status = process.wait_exit(bound);
-        assert!(status.success(), "the server stopped with {status}:\n{}", self.log());
+        process.wait_exit(bound)
     }
 
     /// Kills the server at once.
@@ -241,9 +293,16 @@ impl TestRegistry {
     /// Runs `strata check` on the data directory of a stopped server.
     #[track_caller]
     pub fn check(&self) -> Output {
-        assert!(self.process.is_none(), "the server runs");
+        self.check_with(&[])
+    }
+
+    /// Runs `strata check` with more arguments on the data directory of a stopped server.
+    #[track_caller]
+    pub fn check_with(&self, arguments: &[&str]) -> Output {
         let data = self.data();
-        process::run(&self.builder.binary, &["check", "--data", data.to_str().expect("a path in UTF-8")])
+        let mut all = vec!["check", "--data", data.to_str().expect("a path in UTF-8")];
+        all.extend(arguments);
+        process::run(&self.builder.binary, &all)
     }
 
     /// Asserts that `strata check` finds nothing.

@@ -170,7 +170,9 @@ impl Client {
         let tag = self.tag();
         self.ledger().untag_begins(&repository.name, &tag);
         let response = self.endpoint.try_send(&Request::delete(repository.manifest(&tag)))?;
-        if response.status == 404 || self.answered(&response, 202) {
+        if response.status == 404 {
+            self.ledger().untag_missed(&repository.name, &tag);
+        } else if self.answered(&response, 202) {
             self.ledger().untag_done(&repository.name, &tag);
         }
         Ok(())

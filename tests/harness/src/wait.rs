@@ -33,3 +33,8 @@ pub fn within<T>(bound: Duration, mut condition: impl FnMut() -> Option<T>) -> O
         std::thread::sleep(PAUSE);
     }
 }
+
+/// Lets time pass where slowness itself is what a test is about. Not for waiting on anything.
+pub fn pace(pause: Duration) {
+    std::thread::sleep(pause);
+}

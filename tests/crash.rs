@@ -1,0 +1,72 @@
+//! Kill -9 at random points of a push storm: what was acknowledged is there and right, nothing else is visible.
+//!
+//! `STRATA_CRASH_ROUNDS` says how often (10 if it does not), `STRATA_CRASH_SEED` repeats a run.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use strata_harness::ledger::{Ledger, Piece};
+use strata_harness::storm::{Storm, held};
+use strata_harness::{Random, registry, wait};
+
+/// Clients at once.
+const CLIENTS: u64 = 6;
+/// Most changes that are acknowledged before the server is killed.
+const CHANGES_MAX: u64 = 250;
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+#[test]
+fn kill_at_random_points_of_a_push_storm() {
+    let rounds = setting("STRATA_CRASH_ROUNDS").unwrap_or(10);
+    let seed = setting("STRATA_CRASH_SEED").unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.expect("the clock is past 1970").as_nanos() as u64
+    });
+    println!("STRATA_CRASH_SEED={seed}");
+    let mut random = Random::new(seed);
+    let mut registry = registry!().start();
+    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    for round in 0..rounds {
+        let before = held(&ledger).acknowledged;
+        let changes = random.below(CHANGES_MAX);
+        let storm = Storm::start(registry.endpoint(), &ledger, random.next_u64(), CLIENTS);
+        wait::until("the storm to get going", Duration::from_mins(1), || {
+            (storm.acknowledged() >= before + changes || !held(&ledger).surprises.is_empty()).then_some(())
+        });
+        // Somewhere within the next request, too.
+        let moment = Duration::from_micros(random.below(8000));
+        wait::pace(moment);
+        registry.kill();
+        storm.join();
+        registry.start();
+        let mut ledger = held(&ledger);
+        println!("round {round}: killed after {} changes", ledger.acknowledged - before);
+        let last = round + 1 == rounds;
+        ledger.verify(registry.endpoint(), &mut random, if last { 1 } else { 1 + round });
+        ledger.push_one_more(registry.endpoint(), Piece { seed: random.next_u64(), len: 100_000 });
+        // Sessions are all committed by now: each file left is a blob that someone was promised.
+        let (files, blobs) = (registry.blob_files().len(), ledger.file_blobs());
+        assert_eq!(files, blobs, "round {round}: blob files {:?}", registry.blob_files());
+    }
+}
+
+#[test]
+fn kill_during_recovery_and_start_up() {
+    let seed = setting("STRATA_CRASH_SEED").unwrap_or(1);
+    let mut random = Random::new(seed);
+    let mut registry = registry!().start();
+    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    let storm = Storm::start(registry.endpoint(), &ledger, seed, CLIENTS);
+    wait::until("the storm to get going", Duration::from_mins(1), || {
+        (storm.acknowledged() >= 100).then_some(())
+    });
+    registry.kill();
+    storm.join();
+    for _ in 0..10 {
+        registry.start_and_kill_within(Duration::from_micros(random.below(30_000)));
+    }
+    registry.start();
+    held(&ledger).verify(registry.endpoint(), &mut random, 1);
+}

@@ -1,0 +1,109 @@
+//! A restart loses nothing: content, tags, lists, and uploads that are half done.
+
+use bytes::Bytes;
+use strata_harness::image::{EMPTY_JSON, artifact};
+use strata_harness::random::noise;
+use strata_harness::{Algorithm, Image, TestRegistry, registry, sha256};
+
+/// How the server ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Told,
+    Killed,
+}
+
+fn restart(registry: &mut TestRegistry, end: End) {
+    match end {
+        End::Told => registry.stop(),
+        End::Killed => registry.kill(),
+    }
+    registry.start();
+}
+
+#[test]
+fn everything_is_there_again() {
+    let mut registry = registry!().start();
+    let image = Image::of(1, vec![noise(1, 100), noise(1, 65_537), noise(1, 3_000_000), Bytes::new()]);
+    let subject = image.manifest.descriptor();
+    let referrer = artifact("a/b", Some(&subject), "note");
+    let sha512_blob = noise(2, 200_000);
+    let repository = registry.repository("a/b");
+    repository.push_image("latest", &image);
+    repository.push_manifest("gone", &image.manifest);
+    registry.endpoint().delete(repository.manifest("gone")).expect(202);
+    repository.push_blob(&EMPTY_JSON.into());
+    repository.push_manifest(&referrer.digest(), &referrer);
+    let sha512 = repository.push_blob_as(Algorithm::Sha512, &sha512_blob);
+    let removed = repository.push_blob(&noise(3, 100_000));
+    registry.endpoint().delete(repository.blob(&removed)).expect(202);
+    for end in [End::Told, End::Killed, End::Killed, End::Told] {
+        restart(&mut registry, end);
+        let repository = registry.repository("a/b");
+        repository.expect_manifest("latest", &image.manifest);
+        repository.expect_manifest(&image.manifest.digest(), &image.manifest);
+        for blob in image.blobs() {
+            repository.expect_blob(&sha256(blob), blob);
+        }
+        repository.expect_blob(&sha512, &sha512_blob);
+        repository.expect_no_blob(&removed);
+        repository.expect_no_manifest("gone");
+        assert_eq!(repository.tags(), ["latest"], "{end:?}");
+        let found = repository.referrers(&image.manifest.digest(), "");
+        assert_eq!(found.len(), 1, "{found:?}");
+        // And it goes on: something new each time.
+        repository.push_blob(&noise(4, 1000));
+    }
+}
+
+#[test]
+fn uploads_go_on_where_they_were() {
+    let mut registry = registry!().start();
+    for end in [End::Told, End::Killed] {
+        for algorithm in Algorithm::ALL {
+            for size in [30, 60_000, 65_536, 200_000, 12_345_678] {
+                let bytes = noise(5, size);
+                let query = format!("?digest-algorithm={}", algorithm.name());
+                let location = registry.repository("a/b").start_upload_with(&query);
+                let cuts = [0, size / 3, size / 2, size];
+                for pair in cuts.windows(2) {
+                    let repository = registry.repository("a/b");
+                    repository.patch_at(&location, pair[0], &bytes.slice(pair[0]..pair[1]));
+                    restart(&mut registry, end);
+                    registry.repository("a/b").expect_offset(&location, pair[1]);
+                }
+                let repository = registry.repository("a/b");
+                let digest = algorithm.of(&bytes);
+                repository.commit(&location, &digest);
+                repository.expect_blob(&digest, &bytes);
+                registry.endpoint().delete(repository.blob(&digest)).expect(202);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cancelled_upload_stays_cancelled() {
+    let mut registry = registry!().start();
+    for end in [End::Told, End::Killed] {
+        let repository = registry.repository("a/b");
+        let location = repository.start_upload();
+        repository.patch(&location, &noise(6, 500_000));
+        registry.endpoint().delete(location.as_str()).expect(204);
+        restart(&mut registry, end);
+        registry.endpoint().get(location).expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+        assert!(registry.blob_files().is_empty(), "{:?}", registry.blob_files());
+    }
+}
+
+#[test]
+fn the_port_can_be_taken_again_at_once() {
+    let mut registry = registry!().start();
+    let bytes = noise(7, 100_000);
+    let digest = registry.repository("a/b").push_blob(&bytes);
+    // Connections that the server closed keep the port in use for the kernel.
+    let kept: Vec<_> = (0..10).map(|_| registry.endpoint().connect()).collect();
+    registry.stop();
+    registry.start_on_same_port();
+    drop(kept);
+    registry.repository("a/b").expect_blob(&digest, &bytes);
+}
