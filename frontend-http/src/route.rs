@@ -73,7 +73,7 @@ endpoints! {
 pub enum PathError {
     /// No endpoint has this shape.
     Unknown,
-    /// A segment is empty: `//`, or a slash at the end.
+    /// A segment is empty: `//`.
     EmptySegment,
     /// A segment is `.` or `..`.
     DotSegment,
@@ -165,10 +165,9 @@ fn outside_of_repositories(path: &str) -> Result<Endpoint, PathError> {
     }
 }
 
-/// `rest` stands behind `/v2/`. A slash at the end is part of one endpoint only.
+/// `rest` stands behind `/v2/`. An empty segment at its end is a shape of its own, which one endpoint has.
 fn check_segments(rest: &str) -> Result<(), PathError> {
-    let rest = if rest.ends_with("/blobs/uploads/") { rest.trim_end_matches('/') } else { rest };
-    for segment in rest.split('/') {
+    for segment in rest.strip_suffix('/').unwrap_or(rest).split('/') {
         match segment {
             "" => return Err(PathError::EmptySegment),
             "." | ".." => return Err(PathError::DotSegment),
@@ -195,7 +194,7 @@ fn split_from_the_right(rest: &str) -> Option<(Endpoint, &str, &str)> {
             return Some((endpoint, name, ""));
         }
     }
-    let (head, last) = rest.rsplit_once('/')?;
+    let (head, last) = rest.rsplit_once('/').filter(|(_, last)| !last.is_empty())?;
     for (suffix, endpoint) in [
         ("/blobs", Endpoint::Blob),
         ("/manifests", Endpoint::Manifest),

@@ -81,24 +81,12 @@ enum Mount {
     Ignored(HeaderValue),
 }
 
-/// A mount never fails: whatever is wrong with it, the client gets a session and uploads.
+/// A mount that finds nothing is no error: the client gets a session and uploads.
 async fn mount_blob(exchange: &Exchange<'_>, to: &RepositoryName, mount: &str) -> Result<Mount, Refusal> {
-    let Ok(digest) = Digest::parse(mount) else {
-        return Ok(Mount::Ignored(header::warning(
-            "mount was ignored: it is not a digest that is supported here",
-        )));
-    };
-    let from = match exchange
-        .query
-        .get("from")
-        .filter(|from| !from.is_empty())
-        .map(|from| RepositoryName::parse(&from))
-    {
-        None => None,
-        Some(Ok(from)) => Some(from),
-        Some(Err(_)) => {
-            return Ok(Mount::Ignored(header::warning("mount was ignored: from is not a repository name")));
-        }
+    let digest = Digest::parse(mount)?;
+    let from = exchange.query.get("from").filter(|from| !from.is_empty());
+    let Ok(from) = from.map(|from| RepositoryName::parse(&from)).transpose() else {
+        return Ok(Mount::Ignored(header::warning("mount was ignored: from is not a repository name")));
     };
     let found = exchange.registry().mount_blob(&exchange.context, to, &digest, from.as_ref()).await?;
     Ok(if found { Mount::Done(digest) } else { Mount::NotFound })
