@@ -1,7 +1,11 @@
-//! Who asks, and under which request: what every use case is handed first.
+//! Who asks, under which request, and what they may do: what every use case is handed and asks first.
 
+use crate::error::RegistryError;
+use bytes::Bytes;
+use serde_json::json;
 use std::net::IpAddr;
 use std::sync::Arc;
+use strata_types::RepositoryName;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +13,26 @@ use std::sync::Arc;
 pub enum Principal {
     /// Nobody in particular. In open mode everything is allowed to everybody.
     Anonymous,
+}
+
+/// What somebody wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// See and read content of a repository.
+    Pull,
+    /// Add content and move tags.
+    Push,
+    /// Remove content and tags.
+    Delete,
+}
+
+impl Principal {
+    /// Whether the action is allowed in the repository.
+    pub(crate) const fn may(&self, _action: Action, _repository: &RepositoryName) -> bool {
+        match self {
+            Self::Anonymous => true,
+        }
+    }
 }
 
 /// The circumstances of one request: they decide what is allowed, and are written into the events that it causes.
@@ -26,5 +50,23 @@ impl Context {
     /// A request of nobody in particular.
     pub fn anonymous(request_id: impl Into<Arc<str>>, remote: Option<IpAddr>) -> Self {
         Self { principal: Principal::Anonymous, request_id: request_id.into(), remote }
+    }
+
+    /// The first step of every use case.
+    pub(crate) fn authorize(&self, action: Action, repository: &RepositoryName) -> Result<(), RegistryError> {
+        if self.principal.may(action, repository) {
+            Ok(())
+        } else {
+            Err(RegistryError::Denied { repository: repository.clone() })
+        }
+    }
+
+    /// What the events of this request carry besides what happened: a JSON object with `request`, and `remote` where it is known.
+    pub(crate) fn event_detail(&self) -> Bytes {
+        let detail = match self.remote {
+            Some(remote) => json!({ "request": *self.request_id, "remote": remote.to_string() }),
+            None => json!({ "request": *self.request_id }),
+        };
+        detail.to_string().into()
     }
 }

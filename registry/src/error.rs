@@ -1,6 +1,6 @@
 //! Why a use case failed, by meaning, and the one mapping from there to what a client sees.
 //!
-//! Engine errors are mapped by hand where their meaning is known (see [`crate::registry`]); what is left is the server's fault.
+//! Engine errors are mapped by hand where their meaning is known (see [`crate::Registry`]); what is left is the server's fault.
 
 use serde_json::{Value, json};
 use strata_engine::EngineError;
@@ -156,12 +156,9 @@ pub enum RegistryError {
     /// The store has no room.
     #[error("the store has no room left")]
     NoSpace,
-    /// The store takes no writes at present; the reason is for the operator too.
-    #[error("the store takes no writes: {why}")]
-    Unavailable {
-        /// Why, and what to do.
-        why: String,
-    },
+    /// The store takes no writes at present. The source, for the log, says why and what to do.
+    #[error("the registry takes no writes at present; its operator finds the reason in its log")]
+    Unavailable(#[source] EngineError),
     /// The server's fault. The source is for the log, not for the client.
     #[error("internal error")]
     Internal(#[source] EngineError),
@@ -205,7 +202,7 @@ impl RegistryError {
             Self::NameUnknown(_) => ErrorCode::NameUnknown.into(),
             Self::PageInvalid { .. } => Failure::PaginationInvalid.into(),
             Self::Denied { .. } => ErrorCode::Denied.into(),
-            Self::Contended | Self::Unavailable { .. } => Failure::Unavailable.into(),
+            Self::Contended | Self::Unavailable(_) => Failure::Unavailable.into(),
             Self::NoSpace => Failure::NoSpace.into(),
             Self::Internal(_) => Failure::Internal.into(),
         }

@@ -1,5 +1,7 @@
 //! Whether the registry can do its work, for `/readyz` and for people.
 
+use strata_engine::Health as StoreHealth;
+
 /// Whether the registry can do its work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -17,5 +19,20 @@ impl Health {
     /// Whether reads and writes are served.
     pub const fn is_ready(&self) -> bool {
         matches!(self, Self::Ready)
+    }
+
+    pub(crate) fn of(store: &StoreHealth) -> Self {
+        match store {
+            StoreHealth::Ready => Self::Ready,
+            StoreHealth::NoSpace { available, reserve } => Self::ReadOnly {
+                why: format!(
+                    "{available} bytes are free for the data directory, {reserve} are kept in reserve: free some space"
+                ),
+            },
+            StoreHealth::Poisoned { why } => Self::ReadOnly {
+                why: format!("a write to the data directory failed: {why}. Check the disk, then restart"),
+            },
+            _ => Self::ReadOnly { why: "the store takes no writes".into() },
+        }
     }
 }

@@ -4,20 +4,28 @@
 //! keeps bytes and edges. A use case reads top to bottom: authorize → gates → validate → references → one transaction → answer.
 
 mod blob;
+mod catalog;
 mod config;
 mod context;
 mod error;
+mod figures;
 mod health;
+mod housekeeping;
 mod manifest;
 mod page;
+mod referrer;
 mod registry;
+mod retry;
+mod tag;
 mod upload;
 
 pub use blob::{BlobBody, BlobFile, BlobRead, BlobStat};
 pub use config::RegistryConfig;
 pub use context::{Context, Principal};
 pub use error::{BodyError, ErrorEntry, MissingReference, RegistryError};
+pub use figures::{Figure, FigureKind};
 pub use health::Health;
+pub use housekeeping::Housekeeping;
 pub use manifest::{ManifestPutDone, ManifestRead, ManifestStat, PutManifest};
 pub use page::{Page, ReferrerPage, RepositoryPage, TagPage};
 pub use registry::Registry;

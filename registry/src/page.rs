@@ -1,15 +1,24 @@
 //! Pages of lists: what is asked for and what is answered.
 
 use bytes::Bytes;
+use strata_types::limits::{PAGE_ENTRIES_DEFAULT, PAGE_ENTRIES_MAX};
 use strata_types::{Digest, RepositoryName, Tag};
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Most entries wanted; `None` leaves it to the registry. `Some(0)` is answered with an empty page and no next one.
+    /// Most entries wanted; `None` leaves it to the registry, which also has a limit of its own. `Some(0)` is answered with an empty page
+    /// that says nothing of a next one.
     pub n: Option<usize>,
     /// Only entries that sort after this text, which need not be an entry itself.
     pub last: Option<String>,
+}
+
+impl Page {
+    /// Most entries of the answer.
+    pub(crate) fn entries(&self) -> usize {
+        self.n.unwrap_or(PAGE_ENTRIES_DEFAULT).min(PAGE_ENTRIES_MAX)
+    }
 }
 
 /// A page of the tags of a repository, in the order of their bytes.
@@ -35,6 +44,6 @@ pub struct RepositoryPage {
 pub struct ReferrerPage {
     /// The descriptors, each one JSON object, to be joined by commas into the `manifests` of an index.
     pub descriptors: Vec<Bytes>,
-    /// Where more may follow: ask again with this as [`Page::last`]. The next page can be empty when a filter is applied.
+    /// Where more may follow: ask again with this as [`Page::last`]. The next page can be empty.
     pub next: Option<Digest>,
 }

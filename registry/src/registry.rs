@@ -1,52 +1,89 @@
-//! The one handle of the service layer.
+//! The one handle of the service layer. Its use cases stand beside what they are about: blobs, uploads, manifests, tags, referrers,
+//! the catalog.
 
-use crate::blob::{BlobRead, BlobStat};
+use crate::config::RegistryConfig;
 use crate::context::Context;
-use crate::error::{BodyError, RegistryError};
-use crate::manifest::{ManifestPutDone, ManifestRead, ManifestStat, PutManifest};
-use crate::page::{Page, ReferrerPage, RepositoryPage, TagPage};
-use crate::upload::{ChunkRange, UploadStatus};
-use bytes::Bytes;
-use futures_core::Stream;
-use strata_types::{Algorithm, Digest, Reference, RepositoryName, UploadId};
+use crate::error::RegistryError;
+use crate::figures::Counters;
+use crate::health::Health;
+use std::sync::Arc;
+use strata_engine::meta::{Batch, View};
+use strata_engine::{Engine, EngineError};
+use strata_types::RepositoryName;
 
-type Result<T> = std::result::Result<T, RegistryError>;
+/// What every use case answers.
+pub(crate) type Result<T> = std::result::Result<T, RegistryError>;
 
-/// The registry: every use case is one function here. Cheap to clone.
+/// The registry: every use case is one function. Clones are the same registry.
 #[derive(Debug, Clone)]
-pub struct Registry(());
-
-fn later<T>() -> Result<T> {
-    Err(RegistryError::Unavailable { why: String::new() })
+pub struct Registry {
+    inner: Arc<Inner>,
 }
 
-macro_rules! signatures { ($($(#[$m:meta])* fn $n:ident($($a:ident : $t:ty),* $(,)?) -> $r:ty;)*) => { impl Registry { $($(#[$m])*
-    /// # Errors
-    /// See [`RegistryError`].
-    pub async fn $n(&self, _ctx: &Context, $($a: $t),*) -> Result<$r> { $(let _ = $a;)* later() })* } } }
-signatures! {
-    fn stat_blob(repository: &RepositoryName, digest: &Digest) -> BlobStat;
-    fn open_blob(repository: &RepositoryName, digest: &Digest) -> BlobRead;
-    fn delete_blob(repository: &RepositoryName, digest: &Digest) -> ();
-    fn mount_blob(repository: &RepositoryName, digest: &Digest, from: Option<&RepositoryName>) -> bool;
-    fn start_upload(repository: &RepositoryName, algorithm: Algorithm) -> UploadStatus;
-    fn upload_status(repository: &RepositoryName, id: &UploadId) -> UploadStatus;
-    fn cancel_upload(repository: &RepositoryName, id: &UploadId) -> ();
-    fn append_upload(repository: &RepositoryName, id: &UploadId, range: Option<ChunkRange>, body: impl Stream<Item = std::result::Result<Bytes, BodyError>> + Send) -> UploadStatus;
-    fn finish_upload(repository: &RepositoryName, id: &UploadId, range: Option<ChunkRange>, body: impl Stream<Item = std::result::Result<Bytes, BodyError>> + Send, digest: &Digest) -> Digest;
-    fn put_blob(repository: &RepositoryName, digest: &Digest, size_hint: Option<u64>, body: impl Stream<Item = std::result::Result<Bytes, BodyError>> + Send) -> Digest;
-    fn get_manifest(repository: &RepositoryName, reference: &Reference) -> ManifestRead;
-    fn stat_manifest(repository: &RepositoryName, reference: &Reference) -> ManifestStat;
-    fn put_manifest(repository: &RepositoryName, put: PutManifest) -> ManifestPutDone;
-    fn delete_manifest(repository: &RepositoryName, reference: &Reference) -> ();
-    fn list_tags(repository: &RepositoryName, page: &Page) -> TagPage;
-    fn list_referrers(repository: &RepositoryName, subject: &Digest, artifact_type: Option<&str>, page: &Page) -> ReferrerPage;
-    fn catalog(page: &Page) -> RepositoryPage;
+#[derive(Debug)]
+struct Inner {
+    engine: Engine,
+    config: RegistryConfig,
+    counters: Counters,
 }
 
 impl Registry {
-    /// Whether the registry can do its work.
-    pub fn health(&self) -> crate::Health {
-        crate::Health::Ready
+    /// A registry on an open store. The store is closed by who opened it.
+    pub fn new(engine: Engine, config: RegistryConfig) -> Self {
+        Self { inner: Arc::new(Inner { engine, config, counters: Counters::default() }) }
+    }
+
+    /// Whether reads and writes are served.
+    pub fn health(&self) -> Health {
+        Health::of(&self.inner.engine.health())
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    pub(crate) fn config(&self) -> &RegistryConfig {
+        &self.inner.config
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+
+    /// A consistent view of the metadata; one for each decision.
+    pub(crate) fn view(&self) -> Result<View> {
+        self.engine().view().map_err(RegistryError::store)
+    }
+
+    /// An empty batch whose events tell about this request.
+    pub(crate) fn batch(&self, ctx: &Context) -> Batch {
+        let mut batch = Batch::new(self.engine().now());
+        batch.set_detail(ctx.event_detail());
+        batch
+    }
+
+    /// Refuses where there is no such repository. Asked only after something was not found, so that the answer can say which.
+    pub(crate) fn require_repository(view: &View, repository: &RepositoryName) -> Result<()> {
+        match view.repository(repository).map_err(RegistryError::store)? {
+            Some(_) => Ok(()),
+            None => Err(RegistryError::NameUnknown(repository.clone())),
+        }
+    }
+}
+
+impl RegistryError {
+    /// An error of the engine that has no meaning of its own to the use case: the store's condition, or the server's fault.
+    pub(crate) fn store(error: EngineError) -> Self {
+        match error {
+            EngineError::NoSpace => Self::NoSpace,
+            EngineError::Conflict | EngineError::Overloaded => Self::Contended,
+            EngineError::ReadOnly | EngineError::Poisoned { .. } => Self::Unavailable(error),
+            other => Self::Internal(other),
+        }
+    }
+
+    /// Something stored, or a step that cannot fail, is not as it must be.
+    pub(crate) fn corrupt(what: String) -> Self {
+        Self::Internal(EngineError::Corrupt { what })
     }
 }

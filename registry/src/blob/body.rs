@@ -13,28 +13,49 @@ pub enum BlobBody {
     File(BlobFile),
 }
 
-/// A blob that is a file of its own. Immutable as long as this lives, also when the blob is deleted meanwhile. Cheap to clone.
+impl BlobBody {
+    /// Length of the blob, bytes.
+    #[expect(clippy::len_without_is_empty, reason = "an empty blob is a blob as others are; nobody asks")]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(file) => file.len(),
+        }
+    }
+}
+
+impl From<strata_engine::BlobBody> for BlobBody {
+    fn from(body: strata_engine::BlobBody) -> Self {
+        match body {
+            strata_engine::BlobBody::Bytes(bytes) => Self::Bytes(bytes),
+            strata_engine::BlobBody::File(file) => Self::File(BlobFile(file)),
+        }
+    }
+}
+
+/// A blob that is a file of its own. Immutable as long as this lives, also when the blob is deleted meanwhile. Clones read the same file.
 #[derive(Debug, Clone)]
-pub struct BlobFile(());
+pub struct BlobFile(strata_engine::BlobFile);
 
 impl BlobFile {
-    /// Length of the blob, bytes.
-    #[expect(clippy::len_without_is_empty, reason = "small and so empty blobs are never files")]
+    /// Length of the blob, bytes; never 0.
+    #[expect(clippy::len_without_is_empty, reason = "a blob in a file of its own is never empty")]
     pub fn len(&self) -> u64 {
-        0
+        self.0.len()
     }
 
     /// The open file, whose bytes from 0 to [`BlobFile::len`] are the blob, for the kernel to send from; `None` where the store has no
     /// descriptor to give.
     pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        None
+        self.0.as_fd()
     }
 
-    /// Reads up to `len` bytes from `offset` on; fewer only at the end of the blob.
+    /// Reads from `offset` on: at least one byte and at most `len`, fewer at the end of the blob or where `len` is more than one read
+    /// may take.
     ///
     /// # Errors
     /// What the disk says.
-    pub async fn read_at(&self, _offset: u64, _len: usize) -> io::Result<Bytes> {
-        Ok(Bytes::new())
+    pub async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        self.0.read_at(offset, len).await
     }
 }

@@ -1,0 +1,72 @@
+//! Mount of a blob from another repository (distribution-spec end-11): no bytes move, one row is written.
+
+use crate::context::{Action, Context};
+use crate::error::RegistryError;
+use crate::registry::{Registry, Result};
+use strata_engine::meta::View;
+use strata_types::{Digest, RepositoryName};
+
+/// Most repositories that are looked through for one that the principal may read.
+const SOURCES_MAX: usize = 256;
+
+impl Registry {
+    /// Makes a blob of another repository readable in this one. Without `from`, any repository will do that the principal may pull from.
+    ///
+    /// Never fails for the blob's or the source's sake: `false` says that there is nothing to mount (or it may not be read, or the
+    /// store had trouble), and the caller starts an upload instead, which is what every client goes on with.
+    ///
+    /// # Errors
+    /// [`RegistryError::Denied`] where the principal may not push to `repository`.
+    pub async fn mount_blob(
+        &self,
+        ctx: &Context,
+        repository: &RepositoryName,
+        digest: &Digest,
+        from: Option<&RepositoryName>,
+    ) -> Result<bool> {
+        ctx.authorize(Action::Push, repository)?;
+        let mounted = self
+            .transact(ctx, |view, batch| {
+                if view.blob(digest).map_err(RegistryError::store)?.is_none() {
+                    return Ok(false);
+                }
+                let Some(source) = source(ctx, view, repository, digest, from)? else { return Ok(false) };
+                batch.mount_blob(repository, digest, Some(&source));
+                Ok(true)
+            })
+            .await;
+        match mounted {
+            Ok(mounted) => {
+                let counters = self.counters();
+                if mounted { &counters.mounts } else { &counters.mounts_missed }.add(1);
+                Ok(mounted)
+            }
+            Err(error) => {
+                tracing::warn!(%repository, %digest, error = &error as &dyn std::error::Error, "mount failed");
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// The repository to mount from: `from` if it has the blob; else the target itself, which makes a repeated mount a success; and where
+/// the client named none, any that has it.
+fn source(
+    ctx: &Context,
+    view: &View,
+    repository: &RepositoryName,
+    digest: &Digest,
+    from: Option<&RepositoryName>,
+) -> Result<Option<RepositoryName>> {
+    let readable = |candidate: &&RepositoryName| ctx.principal.may(Action::Pull, candidate);
+    for candidate in from.into_iter().filter(readable).chain([repository]) {
+        if view.link(candidate, digest).map_err(RegistryError::store)?.is_some() {
+            return Ok(Some(candidate.clone()));
+        }
+    }
+    if from.is_some() {
+        return Ok(None);
+    }
+    let candidates = view.blob_repositories(digest, None, SOURCES_MAX).map_err(RegistryError::store)?;
+    Ok(candidates.iter().find(readable).cloned())
+}

@@ -1,0 +1,78 @@
+//! `HEAD` and `GET` of a blob (distribution-spec end-2).
+
+use super::body::BlobBody;
+use crate::context::{Action, Context};
+use crate::error::RegistryError;
+use crate::registry::{Registry, Result};
+use strata_engine::meta::View;
+use strata_types::{Digest, RepositoryName};
+
+/// What a `HEAD` tells about a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlobStat {
+    /// The blob.
+    pub digest: Digest,
+    /// Its length, bytes.
+    pub size: u64,
+}
+
+/// A blob to be sent.
+#[derive(Debug)]
+pub struct BlobRead {
+    /// The blob.
+    pub digest: Digest,
+    /// Its length, bytes.
+    pub size: u64,
+    /// Its content, all of it; ranges are the reader's choice.
+    pub body: BlobBody,
+}
+
+impl Registry {
+    /// Tells whether a blob is in the repository, and how long it is.
+    ///
+    /// # Errors
+    /// [`RegistryError::BlobUnknown`], also where there is no such repository; [`RegistryError::Denied`].
+    pub async fn stat_blob(
+        &self,
+        ctx: &Context,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<BlobStat> {
+        ctx.authorize(Action::Pull, repository)?;
+        linked_size(&self.view()?, repository, digest)?
+            .map(|size| BlobStat { digest: *digest, size })
+            .ok_or_else(|| unknown(repository, digest))
+    }
+
+    /// Opens a blob of the repository.
+    ///
+    /// # Errors
+    /// As [`Registry::stat_blob`]; [`RegistryError::Internal`] where its bytes are damaged.
+    pub async fn open_blob(
+        &self,
+        ctx: &Context,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<BlobRead> {
+        ctx.authorize(Action::Pull, repository)?;
+        if self.view()?.link(repository, digest).map_err(RegistryError::store)?.is_none() {
+            return Err(unknown(repository, digest));
+        }
+        let body = self.engine().open_blob(digest).await.map_err(RegistryError::store)?;
+        let body = BlobBody::from(body.ok_or_else(|| unknown(repository, digest))?);
+        self.counters().blobs_pulled.add(1);
+        Ok(BlobRead { digest: *digest, size: body.len(), body })
+    }
+}
+
+/// The length of a blob that the repository may read.
+pub(crate) fn linked_size(view: &View, repository: &RepositoryName, digest: &Digest) -> Result<Option<u64>> {
+    if view.link(repository, digest).map_err(RegistryError::store)?.is_none() {
+        return Ok(None);
+    }
+    Ok(view.blob(digest).map_err(RegistryError::store)?.map(|blob| blob.size))
+}
+
+pub(super) fn unknown(repository: &RepositoryName, digest: &Digest) -> RegistryError {
+    RegistryError::BlobUnknown { repository: repository.clone(), digest: *digest }
+}

@@ -1,0 +1,34 @@
+//! The repositories of the registry (`_catalog`, an extension that the distribution-spec reserves).
+
+use crate::context::{Action, Context};
+use crate::error::RegistryError;
+use crate::page::{Page, RepositoryPage};
+use crate::registry::{Registry, Result};
+
+impl Registry {
+    /// Lists repositories in the order of their names' bytes; only those that the principal may pull from.
+    ///
+    /// # Errors
+    /// The store's condition.
+    pub async fn catalog(&self, ctx: &Context, page: &Page) -> Result<RepositoryPage> {
+        let view = self.view()?;
+        let entries = page.entries();
+        let mut repositories = Vec::new();
+        let mut last = page.last.clone();
+        while entries > 0 {
+            // One more than asked for tells whether there are more.
+            let wanted = entries + 1 - repositories.len();
+            let found = view.repositories(last.as_deref(), wanted).map_err(RegistryError::store)?;
+            let is_end = found.len() < wanted;
+            last = found.last().map(|(name, _)| name.as_str().to_owned());
+            let visible = found.into_iter().map(|(name, _)| name);
+            repositories.extend(visible.filter(|name| ctx.principal.may(Action::Pull, name)));
+            if is_end || repositories.len() > entries {
+                break;
+            }
+        }
+        let more = repositories.len() > entries;
+        repositories.truncate(entries);
+        Ok(RepositoryPage { repositories, more })
+    }
+}

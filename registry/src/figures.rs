@@ -1,0 +1,124 @@
+//! Figures for metrics: what the registry and its store did since the start. Reading them costs a few loads.
+
+use crate::registry::Registry;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How a figure behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FigureKind {
+    /// Only grows, from 0 at the start.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+/// One figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figure {
+    /// Its name: `snake_case`, without the product's prefix and without a suffix for its kind. Names never change.
+    pub name: &'static str,
+    /// What it counts, with its unit.
+    pub help: &'static str,
+    /// How it behaves.
+    pub kind: FigureKind,
+    /// Its value.
+    pub value: u64,
+}
+
+/// A count that grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, by: u64) {
+        self.0.fetch_add(by, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What the service layer counts itself.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) manifests_pushed: Counter,
+    pub(crate) manifests_pulled: Counter,
+    pub(crate) manifests_refused: Counter,
+    pub(crate) manifests_deleted: Counter,
+    pub(crate) tags_deleted: Counter,
+    pub(crate) blobs_pushed: Counter,
+    pub(crate) blobs_pulled: Counter,
+    pub(crate) blobs_deleted: Counter,
+    pub(crate) mounts: Counter,
+    pub(crate) mounts_missed: Counter,
+    pub(crate) conflicts: Counter,
+    pub(crate) uploads_expired: Counter,
+}
+
+impl Registry {
+    /// All figures, in a fixed order.
+    pub fn figures(&self) -> Vec<Figure> {
+        let own = self.counters();
+        let store = self.engine().metrics();
+        let counter = |name, help, value| Figure { name, help, kind: FigureKind::Counter, value };
+        let gauge = |name, help, value| Figure { name, help, kind: FigureKind::Gauge, value };
+        vec![
+            counter("manifests_pushed", "Manifests pushed.", own.manifests_pushed.get()),
+            counter("manifests_pulled", "Manifests read by GET.", own.manifests_pulled.get()),
+            counter(
+                "manifests_refused",
+                "Manifests refused as invalid or incomplete.",
+                own.manifests_refused.get(),
+            ),
+            counter("manifests_deleted", "Manifests deleted.", own.manifests_deleted.get()),
+            counter("tags_deleted", "Tags deleted by name.", own.tags_deleted.get()),
+            counter("blobs_pushed", "Blobs pushed by upload.", own.blobs_pushed.get()),
+            counter("blobs_pulled", "Blobs opened for GET.", own.blobs_pulled.get()),
+            counter("blobs_deleted", "Blobs deleted from a repository.", own.blobs_deleted.get()),
+            counter("blobs_mounted", "Blobs mounted from another repository.", own.mounts.get()),
+            counter(
+                "mounts_missed",
+                "Mounts that found no blob and became uploads.",
+                own.mounts_missed.get(),
+            ),
+            counter("commit_conflicts", "Commits tried again after a lost race.", own.conflicts.get()),
+            counter(
+                "uploads_expired",
+                "Upload sessions removed after their time.",
+                own.uploads_expired.get(),
+            ),
+            counter("store_blobs_stored", "Uploads finished with a new blob.", store.blobs_stored),
+            counter(
+                "store_blobs_deduplicated",
+                "Uploads finished with a known blob.",
+                store.blobs_deduplicated,
+            ),
+            counter("store_bytes_stored", "Bytes of new blobs.", store.bytes_stored),
+            counter(
+                "store_digest_mismatches",
+                "Uploads whose bytes were not their digest's.",
+                store.digest_mismatches,
+            ),
+            counter("store_uploads_abandoned", "Uploads given up before their end.", store.uploads_abandoned),
+            counter("store_sessions_started", "Upload sessions started.", store.sessions_started),
+            counter("store_checkpoints", "Checkpoints of upload sessions.", store.checkpoints),
+            counter(
+                "store_segment_appends",
+                "Appends to segment files, one sync each.",
+                store.segment_appends,
+            ),
+            counter("store_segment_frames", "Small blobs that those appends carried.", store.segment_frames),
+            counter("store_blobs_opened", "Blobs opened for reading.", store.blobs_opened),
+            counter("store_reads_inline", "Small reads answered from memory.", store.reads_inline),
+            counter("store_reads_deferred", "Reads that had to ask the device.", store.reads_deferred),
+            counter("store_corruptions", "Reads that found stored bytes damaged.", store.corruptions),
+            gauge("store_buffers_used", "Upload buffers in use.", store.buffers_used),
+            gauge("store_buffers_max", "Upload buffers that there are at most.", store.buffers_max),
+            gauge("store_uploads_open", "Uploads that are being written.", store.writers),
+            gauge("store_files_open", "Blob files held open for readers.", store.files_open),
+            gauge("store_space_available_bytes", "Free space for the data directory.", store.space_available),
+            gauge("store_space_total_bytes", "Size of the data directory's file system.", store.space_total),
+        ]
+    }
+}

@@ -1,0 +1,95 @@
+//! `HEAD` and `GET` of a manifest (distribution-spec end-3): always the stored bytes with the stored type.
+
+use crate::context::{Action, Context};
+use crate::error::RegistryError;
+use crate::registry::{Registry, Result};
+use bytes::Bytes;
+use strata_engine::meta::{ManifestRecord, View};
+use strata_types::{Digest, Reference, RepositoryName};
+
+/// What a `HEAD` tells about a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestStat {
+    /// The manifest: the digest that was asked for, or the one that the tag stands for.
+    pub digest: Digest,
+    /// Its media type, without parameters.
+    pub media_type: String,
+    /// Its length, bytes.
+    pub size: u64,
+}
+
+/// A manifest to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestRead {
+    /// The manifest: the digest that was asked for, or the one that the tag stands for.
+    pub digest: Digest,
+    /// Its media type, without parameters.
+    pub media_type: String,
+    /// The bytes, exactly as they were pushed.
+    pub bytes: Bytes,
+}
+
+impl Registry {
+    /// Tells what a tag or digest stands for.
+    ///
+    /// # Errors
+    /// [`RegistryError::ManifestUnknown`]; [`RegistryError::NameUnknown`]; [`RegistryError::Denied`].
+    pub async fn stat_manifest(
+        &self,
+        ctx: &Context,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<ManifestStat> {
+        ctx.authorize(Action::Pull, repository)?;
+        let (digest, record) = find(&self.view()?, repository, reference)?;
+        Ok(ManifestStat { digest, media_type: record.media_type, size: record.size })
+    }
+
+    /// Reads what a tag or digest stands for.
+    ///
+    /// # Errors
+    /// As [`Registry::stat_manifest`]; [`RegistryError::Internal`] where the bytes are gone or damaged.
+    pub async fn get_manifest(
+        &self,
+        ctx: &Context,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<ManifestRead> {
+        ctx.authorize(Action::Pull, repository)?;
+        let view = self.view()?;
+        let (digest, record) = find(&view, repository, reference)?;
+        let bytes = view.manifest_bytes(&digest).map_err(RegistryError::store)?;
+        let bytes =
+            bytes.ok_or_else(|| RegistryError::corrupt(format!("manifest {digest} has lost its bytes")))?;
+        self.counters().manifests_pulled.add(1);
+        Ok(ManifestRead { digest, media_type: record.media_type, bytes })
+    }
+}
+
+/// The manifest that a reference stands for in one view.
+pub(super) fn find(
+    view: &View,
+    repository: &RepositoryName,
+    reference: &Reference,
+) -> Result<(Digest, ManifestRecord)> {
+    let digest = match reference {
+        Reference::Digest(digest) => Some(*digest),
+        Reference::Tag(tag) => view.tag(repository, tag).map_err(RegistryError::store)?.map(|tag| tag.digest),
+    };
+    if let Some(digest) = digest
+        && let Some(record) = view.manifest(repository, &digest).map_err(RegistryError::store)?
+    {
+        return Ok((digest, record));
+    }
+    Err(missing(view, repository, reference)?)
+}
+
+/// Which error tells that a reference stands for nothing.
+pub(super) fn missing(
+    view: &View,
+    repository: &RepositoryName,
+    reference: &Reference,
+) -> Result<RegistryError> {
+    Registry::require_repository(view, repository)?;
+    Ok(RegistryError::ManifestUnknown { repository: repository.clone(), reference: reference.clone() })
+}

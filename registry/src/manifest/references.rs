@@ -1,0 +1,96 @@
+//! Do the references of a manifest exist in its repository?
+
+use crate::blob::linked_size;
+use crate::config::RegistryConfig;
+use crate::error::{MissingReference, RegistryError};
+use crate::registry::Result;
+use std::collections::HashSet;
+use strata_engine::meta::{Edge, EdgeRole, View};
+use strata_types::manifest::ReferenceRole;
+use strata_types::{Descriptor, Digest, Manifest, RepositoryName};
+
+/// What was found in one view.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Blobs that must still be linked when the manifest is committed.
+    pub(super) required_blobs: Vec<Digest>,
+    missing: Vec<MissingReference>,
+}
+
+/// The edges of a manifest without its subject. What may be missing has an edge too: if it comes later, it is held from its first moment.
+pub(super) fn edges(manifest: &Manifest) -> Vec<Edge> {
+    manifest
+        .references()
+        .filter_map(|(role, descriptor)| {
+            let role = match role {
+                ReferenceRole::Config => EdgeRole::Config,
+                ReferenceRole::Layer => EdgeRole::Layer,
+                ReferenceRole::Child => EdgeRole::Child,
+                ReferenceRole::Subject => return None,
+            };
+            Some(Edge { role, digest: descriptor.digest })
+        })
+        .collect()
+}
+
+/// Checks every reference against a view.
+///
+/// A config or layer must be linked in the repository. Exceptions: a layer that is fetched elsewhere (`urls`) or may not be
+/// distributed, any layer where sparse images are accepted, the children of an index (a mirror may hold one platform only) and the
+/// subject. A child may be a manifest or a blob (BuildKit's cache index). Whatever is there must have the size that is declared; a subject
+/// is not looked at, since the spec lets it be anything.
+///
+/// # Errors
+/// [`RegistryError::ReferencesUnknown`] with all that is missing; [`RegistryError::ReferenceSize`].
+pub(super) fn check(
+    view: &View,
+    config: &RegistryConfig,
+    repository: &RepositoryName,
+    manifest: &Manifest,
+) -> Result<Found> {
+    let mut found = Found::default();
+    // A digest can stand for several things here, at different sizes: each pair is looked at once.
+    let mut seen = HashSet::new();
+    for (role, descriptor) in manifest.references() {
+        let optional = match role {
+            ReferenceRole::Config => false,
+            ReferenceRole::Layer => descriptor.may_be_elsewhere() || config.sparse_images,
+            ReferenceRole::Child => true,
+            ReferenceRole::Subject => continue,
+        };
+        if seen.insert((descriptor.digest, descriptor.size, optional, role)) {
+            found.look_up(view, repository, role, descriptor, optional)?;
+        }
+    }
+    if found.missing.is_empty() { Ok(found) } else { Err(RegistryError::ReferencesUnknown(found.missing)) }
+}
+
+impl Found {
+    fn look_up(
+        &mut self,
+        view: &View,
+        repository: &RepositoryName,
+        role: ReferenceRole,
+        descriptor: &Descriptor,
+        optional: bool,
+    ) -> Result<()> {
+        let digest = descriptor.digest;
+        let stored = match (role, linked_size(view, repository, &digest)?) {
+            (_, Some(size)) => Some(size),
+            (ReferenceRole::Child, None) => view
+                .manifest(repository, &digest)
+                .map_err(RegistryError::store)?
+                .map(|manifest| manifest.size),
+            (_, None) => None,
+        };
+        match stored {
+            Some(stored) if stored != descriptor.size => {
+                return Err(RegistryError::ReferenceSize { role, digest, declared: descriptor.size, stored });
+            }
+            Some(_) if !optional => self.required_blobs.push(digest),
+            None if !optional => self.missing.push(MissingReference { role, digest }),
+            _ => {}
+        }
+        Ok(())
+    }
+}

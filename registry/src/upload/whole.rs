@@ -1,0 +1,50 @@
+//! A blob in one request, without a session (distribution-spec end-4b).
+
+use super::receive::{Interrupted, receive};
+use crate::context::{Action, Context};
+use crate::error::{BodyError, RegistryError};
+use crate::registry::{Registry, Result};
+use bytes::Bytes;
+use futures_core::Stream;
+use strata_engine::EngineError;
+use strata_types::{Digest, RepositoryName};
+
+impl Registry {
+    /// Stores the body as a blob of the repository. `declared` is the length that the request announced.
+    ///
+    /// Nothing of a body that ends early is kept.
+    ///
+    /// # Errors
+    /// [`RegistryError::DigestMismatch`]; [`RegistryError::SizeMismatch`] and [`RegistryError::Body`]; [`RegistryError::Denied`]; the
+    /// store's condition.
+    pub async fn put_blob(
+        &self,
+        ctx: &Context,
+        repository: &RepositoryName,
+        digest: &Digest,
+        declared: Option<u64>,
+        body: impl Stream<Item = std::result::Result<Bytes, BodyError>> + Send,
+    ) -> Result<Digest> {
+        ctx.authorize(Action::Push, repository)?;
+        let mut writer = self.engine().ingest(digest.algorithm(), declared).map_err(of_ingest)?;
+        receive(&mut writer, body, declared).await.map_err(|interrupted| match interrupted {
+            Interrupted::Body(error) => error,
+            Interrupted::Store(error) => of_ingest(error),
+        })?;
+        let mut batch = self.batch(ctx);
+        batch.link_blob(repository, digest);
+        writer.finish(digest, batch).await.map_err(of_ingest)?;
+        self.counters().blobs_pushed.add(1);
+        Ok(*digest)
+    }
+}
+
+fn of_ingest(error: EngineError) -> RegistryError {
+    match error {
+        EngineError::DigestMismatch { expected, actual } => {
+            RegistryError::DigestMismatch { expected, actual }
+        }
+        EngineError::TooLarge { .. } => RegistryError::Body(BodyError::TooLarge),
+        other => RegistryError::store(other),
+    }
+}
