@@ -43,7 +43,7 @@ pub(super) struct Pending {
 
 impl Queue {
     /// An empty queue; `None` where zero copy is not to be had.
-    pub(super) fn new() -> Option<Arc<Self>> {
+    pub(crate) fn new() -> Option<Arc<Self>> {
         let region = Region::get()?;
         Some(Arc::new(Self { region, state: Mutex::default() }))
     }

@@ -1,1 +1,150 @@
-//! The stream against a real socket.
+//! The stream against a real socket, with slices as hyper would show them, and as it never should.
+
+use super::*;
+use crate::activity::Activity;
+use crate::body::{FileSource, Progress};
+use crate::connection_metrics::ListenerMetrics;
+use std::future::poll_fn;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+#[derive(Debug)]
+struct Plain(std::fs::File);
+
+impl FileSource for Plain {
+    fn len(&self) -> u64 {
+        self.0.metadata().map_or(0, |metadata| metadata.len())
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
+    }
+
+    fn read_at(self: Arc<Self>, offset: u64, len: usize) -> ReadFuture {
+        Box::pin(async move {
+            let mut bytes = vec![0; len];
+            self.0.read_exact_at(&mut bytes, offset)?;
+            Ok(bytes.into())
+        })
+    }
+}
+
+async fn pair() -> (ZeroCopyStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = TcpStream::connect(address).await.unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    let metrics = Arc::new(ListenerMetrics::new(address, false));
+    (ZeroCopyStream::new(Socket::new(server, Activity::new(), metrics), Bytes::new()), client)
+}
+
+fn file(bytes: &[u8]) -> Arc<dyn FileSource> {
+    let file = tempfile::tempfile().unwrap();
+    file.write_all_at(bytes, 0).unwrap();
+    Arc::new(Plain(file))
+}
+
+async fn write(stream: &mut ZeroCopyStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    poll_fn(|cx| Pin::new(&mut *stream).poll_write_vectored(cx, slices)).await
+}
+
+#[tokio::test]
+async fn slices_and_ranges_are_written_in_turn() {
+    let (mut stream, mut client) = pair().await;
+    let file = file(b"0123456789");
+    let progress = Arc::new(Progress::new(100));
+    let queue = Arc::clone(stream.queue().unwrap());
+    let first = queue.push(&file, 2, 3, &progress);
+    let second = queue.push(&file, 7, 2, &progress);
+    let all = [
+        IoSlice::new(b"head "),
+        IoSlice::new(b""),
+        IoSlice::new(b"more "),
+        IoSlice::new(&first),
+        IoSlice::new(b" between "),
+        IoSlice::new(&second),
+        IoSlice::new(b" end"),
+    ];
+    assert_eq!(write(&mut stream, &all).await.unwrap(), 10);
+    assert_eq!(write(&mut stream, &all[3..]).await.unwrap(), 3);
+    assert_eq!(write(&mut stream, &all[4..]).await.unwrap(), 9);
+    assert_eq!(write(&mut stream, &all[5..]).await.unwrap(), 2);
+    assert_eq!(write(&mut stream, &all[6..]).await.unwrap(), 4);
+    drop(stream);
+    let mut text = String::new();
+    client.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "head more 234 between 78 end");
+}
+
+#[tokio::test]
+async fn a_stand_in_that_was_tampered_with_is_refused_before_a_byte() {
+    let (mut stream, mut client) = pair().await;
+    let file = file(b"0123456789");
+    let queue = Arc::clone(stream.queue().unwrap());
+    let stand_in = queue.push(&file, 0, 10, &Arc::new(Progress::new(10)));
+    let later = queue.push(&file, 0, 5, &Arc::new(Progress::new(5)));
+    for forged in [stand_in.slice(1..), stand_in.slice(..9), later] {
+        let error = write(&mut stream, &[IoSlice::new(&forged)]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        let error = stream.write(&forged).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "not by the other door either");
+    }
+    drop(stream);
+    let mut nothing = Vec::new();
+    client.read_to_end(&mut nothing).await.unwrap();
+    assert!(nothing.is_empty());
+}
+
+#[tokio::test]
+async fn a_stand_in_of_another_connection_is_refused() {
+    let (mut stream, _client) = pair().await;
+    let (other, _other_client) = pair().await;
+    let stand_in = other.queue().unwrap().push(&file(b"0123456789"), 0, 10, &Arc::new(Progress::new(10)));
+    let error = write(&mut stream, &[IoSlice::new(&stand_in)]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+}
+
+#[tokio::test]
+async fn a_file_without_the_bytes_is_an_error() {
+    let (mut stream, _client) = pair().await;
+    let stand_in = stream.queue().unwrap().push(&file(b"01234"), 5, 10, &Arc::new(Progress::new(10)));
+    let error = write(&mut stream, &[IoSlice::new(&stand_in)]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+}
+
+#[tokio::test]
+async fn others_get_their_turn_while_a_peer_takes_all_at_once() {
+    let (mut stream, mut client) = pair().await;
+    let len = 3 * TURN_BYTES;
+    let mut stand_in =
+        stream.queue().unwrap().push(&file(&vec![7; len]), 0, len, &Arc::new(Progress::new(len as u64)));
+    let reader = tokio::spawn(async move { tokio::io::copy(&mut client, &mut tokio::io::sink()).await });
+    let mut turns = 0;
+    while !stand_in.is_empty() {
+        let mut polls = 0;
+        let sent = poll_fn(|cx| {
+            polls += 1;
+            Pin::new(&mut stream).poll_write_vectored(cx, &[IoSlice::new(&stand_in)])
+        })
+        .await
+        .unwrap();
+        turns += usize::from(polls > 1);
+        bytes::Buf::advance(&mut stand_in, sent);
+    }
+    assert!(turns >= 2, "{turns} turns for {len} bytes");
+    drop(stream);
+    assert_eq!(reader.await.unwrap().unwrap(), len as u64);
+}
+
+#[tokio::test]
+async fn what_was_read_ahead_is_read_first() {
+    let (stream, mut client) = pair().await;
+    let mut stream = ZeroCopyStream { prefix: Bytes::from_static(b"GET "), ..stream };
+    client.write_all(b"/ HTTP").await.unwrap();
+    drop(client);
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "GET / HTTP");
+}
