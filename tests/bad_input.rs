@@ -1,5 +1,12 @@
 //! Names, digests, paths, queries and headers that are wrong: refused with the spec's code, and nothing is changed or told.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use strata_harness::image::OCI_MANIFEST;
 use strata_harness::random::noise;
 use strata_harness::{Algorithm, Document, Endpoint, Image, Request, Response, registry, sha256};

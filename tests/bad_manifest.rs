@@ -1,8 +1,18 @@
 //! Bodies that are no manifest: each is refused with `MANIFEST_INVALID`, and the repository does not know it.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use serde_json::{Value, json};
 use strata_harness::image::{DOCKER_MANIFEST, EMPTY_JSON, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, descriptor};
 use strata_harness::{Document, Repository, registry, sha256};
+
+/// Makes one thing wrong in a good manifest.
+type Spoil = fn(&mut Value);
 
 #[track_caller]
 fn expect_invalid(repository: &Repository, what: &str, document: &Document) {
@@ -135,7 +145,7 @@ fn fields_of_the_wrong_type() {
     let registry = registry!().start();
     let repository = registry.repository("a/b");
     repository.push_blob(&EMPTY_JSON.into());
-    let wrong: [(&str, fn(&mut Value)); 24] = [
+    let wrong: [(&str, Spoil); 24] = [
         ("schemaVersion text", |value| value["schemaVersion"] = json!("2")),
         ("schemaVersion 1", |value| value["schemaVersion"] = json!(1)),
         ("schemaVersion 3", |value| value["schemaVersion"] = json!(3)),
@@ -173,12 +183,12 @@ fn an_index_that_is_wrong() {
     let registry = registry!().start();
     let repository = registry.repository("a/b");
     repository.push_blob(&EMPTY_JSON.into());
-    let wrong: [(&str, fn(&mut Value)); 6] = [
+    let wrong: [(&str, Spoil); 6] = [
         ("manifests object", |value| value["manifests"] = json!({})),
         ("manifests text", |value| value["manifests"] = json!("x")),
         ("child null", |value| value["manifests"][0] = Value::Null),
         ("child without digest", |value| {
-            drop(value["manifests"][0].as_object_mut().map(|all| all.remove("digest")))
+            drop(value["manifests"][0].as_object_mut().map(|all| all.remove("digest")));
         }),
         ("subject list", |value| value["subject"] = json!([])),
         ("schemaVersion 1", |value| value["schemaVersion"] = json!(1)),

@@ -1,5 +1,12 @@
 //! The base endpoint, the paths around it, and methods that a path does not take.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use strata_harness::random::noise;
 use strata_harness::{Image, Request, registry};
 

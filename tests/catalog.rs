@@ -1,5 +1,12 @@
 //! The catalog of repositories, and the list of extensions.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use strata_harness::random::noise;
 use strata_harness::repository::strings;
 use strata_harness::{Image, registry};
@@ -31,7 +38,7 @@ fn a_question_makes_no_repository() {
 #[test]
 fn pages() {
     let registry = registry!().start();
-    let names: Vec<String> = (0..25).map(|number| format!("r{:02}/x", number)).collect();
+    let names: Vec<String> = (0..25).map(|number| format!("r{number:02}/x")).collect();
     for name in names.iter().rev() {
         registry.repository(name).push_image("latest", &Image::small(4));
     }

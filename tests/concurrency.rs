@@ -1,5 +1,12 @@
 //! Many clients at once: the same blob, the same tag, pushes against deletes, and a storm that ends in peace.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use strata_harness::ledger::Ledger;

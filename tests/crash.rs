@@ -2,6 +2,13 @@
 //!
 //! `STRATA_CRASH_ROUNDS` says how often (10 if it does not), `STRATA_CRASH_SEED` repeats a run.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use strata_harness::ledger::{Ledger, Piece};

@@ -1,5 +1,12 @@
 //! One copy of a blob for the whole store, however many repositories hold it.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use strata_harness::random::noise;
 use strata_harness::{Request, registry, sha256};
 

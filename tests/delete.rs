@@ -1,5 +1,12 @@
 //! Deletion of tags, manifests and blobs: at once, only what was named, and a second time there is nothing to delete.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use strata_harness::image::{EMPTY_JSON, artifact, index};
 use strata_harness::random::noise;
 use strata_harness::{Algorithm, Image, Request, registry};

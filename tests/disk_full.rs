@@ -1,6 +1,13 @@
 //! A disk that fills up in the middle of a push: an error with a code, nothing half visible, reads and deletes go on, and when
 //! space returns everything works again. Needs root to mount a small file system; says so and passes where that is missing.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use strata_harness::random::noise;
 use strata_harness::repository::with_query;
 use strata_harness::small_disk::SmallDisk;

@@ -1,5 +1,12 @@
 //! SIGTERM: what is being answered is answered, nothing new is taken, and the process is gone within its bound.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use strata_harness::random::noise;

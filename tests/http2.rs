@@ -1,5 +1,12 @@
 //! HTTP/2 in clear text: the same answers, many at once on one connection.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use strata_harness::http2::Client;
 use strata_harness::random::noise;
 use strata_harness::repository::with_query;

@@ -1,5 +1,12 @@
 //! What one repository holds is not readable in another, although the store keeps it once.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use strata_harness::image::index;
 use strata_harness::random::noise;
 use strata_harness::{Algorithm, Image, Request, registry, sha256};

@@ -1,5 +1,12 @@
 //! Limits: what stalls is cut, what moves is not, and many connections take bounded memory.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 use strata_harness::random::noise;

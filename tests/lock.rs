@@ -1,5 +1,12 @@
 //! One data directory, one process: the second is told which one is there, and nothing happens to the first.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use strata_harness::random::noise;
 use strata_harness::{registry, sha256};
 

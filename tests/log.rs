@@ -1,5 +1,12 @@
 //! One line a request, for people or as JSON, with an id that the client gets as well; no client writes lines of its own.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use serde_json::Value;
 use strata_harness::random::noise;
 use strata_harness::{Request, Response, TestRegistry, registry, wait};

@@ -1,5 +1,12 @@
 //! Manifests: every type goes in and comes out byte for byte, by tag and by digest, up to 4 MiB; what is none is refused.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use serde_json::{Value, json};
 use strata_harness::image::{
     DOCKER_LIST, DOCKER_MANIFEST, EMPTY_JSON, OCI_CONFIG, OCI_EMPTY, OCI_INDEX, OCI_LAYER, OCI_MANIFEST,

@@ -1,5 +1,12 @@
 //! What a manifest refers to: what must be there, what need not, and what one error for each that is missing says.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use serde_json::{Value, json};
 use strata_harness::image::{
     EMPTY_JSON, OCI_EMPTY, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, artifact, descriptor, index,

@@ -1,5 +1,12 @@
 //! Cross-repository mounts: a row where the blob is readable, an ordinary session where it is not, never a failure.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use strata_harness::random::noise;
 use strata_harness::{Algorithm, Repository, Response, registry, sha256};
 

@@ -1,5 +1,12 @@
 //! Blobs come out: whole, in ranges, under conditions, exact to the byte whatever their size.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use bytes::Bytes;
 use strata_harness::random::noise;
 use strata_harness::{Algorithm, Repository, Request, Response, registry};

@@ -1,5 +1,12 @@
 //! Blobs go in by every way that clients know, at every size that is stored differently, under both algorithms.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use bytes::Bytes;
 use strata_harness::random::noise;
 use strata_harness::repository::{content_range, with_query};

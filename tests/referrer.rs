@@ -1,5 +1,12 @@
 //! Referrers: what refers to a manifest, filtered, in pages, and taken over from the tags that stood in for the list.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use serde_json::{Value, json};
 use strata_harness::image::{EMPTY_JSON, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, artifact, descriptor, index};
 use strata_harness::{Algorithm, Document, Image, Repository, TestRegistry, registry};

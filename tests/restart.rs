@@ -1,5 +1,12 @@
 //! A restart loses nothing: content, tags, lists, and uploads that are half done.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use bytes::Bytes;
 use strata_harness::image::{EMPTY_JSON, artifact};
 use strata_harness::random::noise;

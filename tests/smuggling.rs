@@ -1,5 +1,12 @@
 //! Requests that two readers would frame differently: refused or closed, never answered twice, never stored.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use strata_harness::random::noise;
 use strata_harness::{Connection, Repository, Request, TestRegistry, registry, sha256};
 

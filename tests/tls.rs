@@ -1,5 +1,12 @@
 //! TLS from files: both protocols, beside a listener in clear text, with a certificate that is replaced while it runs.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use rustix::process::Signal;
 use strata_harness::http2::Client;
 use strata_harness::random::noise;
@@ -12,8 +19,9 @@ fn started(directory: &TempDir) -> (TestRegistry, Certificate) {
     let certificate = Certificate::make(directory.path());
     let config = format!(
         "[http]\n[[http.listeners]]\naddress = \"127.0.0.1:0\"\n[[http.listeners]]\naddress = \"127.0.0.1:0\"\n\
-         certificate = {:?}\nkey = {:?}\n",
-        certificate.certificate, certificate.key
+         certificate = \"{}\"\nkey = \"{}\"\n",
+        certificate.certificate.display(),
+        certificate.key.display()
     );
     (registry!().config(&config).listen_by_config().listeners(2).start(), certificate)
 }
@@ -84,7 +92,11 @@ fn a_certificate_that_cannot_be_read_is_said_at_start() {
     std::fs::write(&broken, "not a certificate").expect("a file");
     let missing = directory.path().join("missing.pem");
     for path in [&broken, &missing] {
-        let config = format!("[http]\ncertificate = {path:?}\nkey = {:?}\n", certificate.key);
+        let config = format!(
+            "[http]\ncertificate = \"{}\"\nkey = \"{}\"\n",
+            path.display(),
+            certificate.key.display()
+        );
         let (status, log) = registry!().config(&config).start_refused();
         assert!(!status.success());
         assert!(log.contains(path.to_str().expect("a path in UTF-8")), "the message names the file: {log}");

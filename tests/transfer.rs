@@ -1,5 +1,12 @@
 //! Transfers on one HTTP/1.1 connection: every size, pipelined, cut and resumed, slow on either side.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use bytes::Bytes;
 use std::io::Read as _;
 use strata_harness::random::noise;

@@ -1,5 +1,12 @@
 //! Upload sessions: where they are, what they refuse, and that whatever happens to one, its client can go on.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use bytes::Bytes;
 use strata_harness::random::noise;
 use strata_harness::repository::{content_range, with_query};
