@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use std::sync::Arc;
 use strata_registry::{BodyError, Context, Registry};
 use strata_types::limits::MANIFEST_BYTES_MAX;
-use strata_types::{Digest, Failure, Reference, RepositoryName, UploadId};
+use strata_types::{Digest, ErrorCode, Failure, Reference, ReferenceError, RepositoryName, UploadId};
 
 /// A request on its way through a handler. The body is apart from it, because it is used up.
 #[derive(Debug)]
@@ -72,9 +72,20 @@ impl<'a> Exchange<'a> {
         Ok(Digest::parse(self.route.last())?)
     }
 
-    /// The tag or digest at the end of the path.
+    /// The tag or digest at the end of the path, to be stored under.
     pub(crate) fn reference(&self) -> Result<Reference, Refusal> {
         Ok(Reference::parse(self.route.last())?)
+    }
+
+    /// The tag or digest at the end of the path, of a manifest that should be there. Under a text that can be no tag there is
+    /// none: the spec wants `404`, where a push gets `400`.
+    pub(crate) fn reference_to_find(&self) -> Result<Reference, Refusal> {
+        Reference::parse(self.route.last()).map_err(|error| match error {
+            ReferenceError::Tag(error) => {
+                Refusal::new(ErrorCode::ManifestUnknown, format!("there is no such manifest: {error}"))
+            }
+            ReferenceError::Digest(error) => error.into(),
+        })
     }
 
     /// The upload session at the end of the path.

@@ -97,7 +97,11 @@ impl RequestLog {
 
     fn write_line(&self, finished: &Finished<'_>) {
         let status = finished.status.map_or(0, |status| status.as_u16());
-        let (code, cause) = self.failure.get().map(|f| (f.code, f.cause.as_str())).unzip();
+        let (code, cause) = match (self.failure.get(), finished.status) {
+            (Some(failure), _) => (Some(failure.code), Some(failure.cause.as_str())),
+            (None, None) => (None, Some("the client went away before it was answered")),
+            (None, Some(_)) => (None, None),
+        };
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(

@@ -11,7 +11,7 @@ use strata_types::Tag;
 
 /// `GET`, `HEAD /v2/{name}/manifests/{reference}`. `Accept` is not looked at: the stored bytes are the only ones there are.
 pub(crate) async fn get(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
-    let (repository, reference) = (exchange.repository()?, exchange.reference()?);
+    let (repository, reference) = (exchange.repository()?, exchange.reference_to_find()?);
     if exchange.method == Method::HEAD {
         let stat = exchange.registry().stat_manifest(&exchange.context, &repository, &reference).await?;
         let fresh = exchange.is_fresh(&stat.digest)?;
@@ -48,7 +48,7 @@ pub(crate) async fn put(exchange: &Exchange<'_>, body: &mut RequestBody) -> Resu
 
 /// `DELETE /v2/{name}/manifests/{reference}`
 pub(crate) async fn delete(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
-    let (repository, reference) = (exchange.repository()?, exchange.reference()?);
+    let (repository, reference) = (exchange.repository()?, exchange.reference_to_find()?);
     exchange.registry().delete_manifest(&exchange.context, &repository, &reference).await?;
     Ok(no_content(StatusCode::ACCEPTED))
 }

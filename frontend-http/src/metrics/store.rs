@@ -24,7 +24,7 @@ impl Collector for Store {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         for figure in &self.figures {
             let name = format!("strata_{}", figure.name);
-            // The format ends every help with a full stop of its own.
+            // The other helps are no sentences either.
             let help = figure.help.trim_end_matches('.');
             match figure.kind {
                 FigureKind::Counter => encode::counter(&mut encoder, &name, help, figure.value)?,
