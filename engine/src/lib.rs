@@ -1,1 +1,32 @@
-//! engine
+//! The content-addressed layer store: blobs, upload sessions, metadata, leases and the event log.
+//!
+//! Knows bytes, digests and the edges between them. Knows no HTTP, no JSON, no account and no manifest format: the
+//! service layer parses and hands down what follows from it.
+
+pub mod blob;
+pub mod clock;
+pub mod config;
+pub mod disk;
+pub mod engine;
+pub mod entropy;
+pub mod error;
+mod gate;
+mod ingest;
+pub mod limits;
+mod lock;
+pub mod meta;
+pub mod metrics;
+mod recovery;
+mod segment;
+mod store;
+mod sync;
+pub mod upload;
+
+pub use blob::{BlobBody, BlobFile};
+pub use clock::{Clock, SystemClock, UnixMillis};
+pub use config::EngineConfig;
+pub use engine::{Engine, Health, Ports};
+pub use entropy::{Entropy, SystemEntropy};
+pub use error::EngineError;
+pub use metrics::EngineMetrics;
+pub use upload::{UploadStatus, UploadWriter};

@@ -1,0 +1,335 @@
+//! Files of large blobs: made under their generation, their directories synced, removed, opened for readers.
+//!
+//! A file is written in place under its final name, so a blob costs no rename. What no row names is removed: at once where an
+//! upload is given up, else by [`crate::recovery`]. Called by `upload` and by the engine's reads.
+
+use super::generation::{BLOBS, Generations, directory_of, directory_path, file_path};
+use crate::disk::{Disk, DiskFile, OpenMode, Pool, retry_interrupted};
+use crate::error::EngineError;
+use crate::gate::{Gate, failed};
+use crate::sync::{Pending, lock};
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+type Synced = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
+
+/// The store's blob files.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) generations: Generations,
+    threads: Arc<Pool>,
+    pending: Arc<Pending>,
+    /// Whether direct writes are asked for and, as far as it is known, can be had.
+    direct: AtomicBool,
+    /// Directories that exist and are durable.
+    directories: Mutex<HashSet<u64>>,
+    /// Directories that are being synced, and who waits for the next sync of each.
+    syncs: Mutex<DirectorySyncs>,
+}
+
+#[derive(Default)]
+struct DirectorySyncs(HashMap<u64, Vec<Synced>>);
+
+impl std::fmt::Debug for DirectorySyncs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Files {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        gate: Arc<Gate>,
+        threads: Arc<Pool>,
+        pending: Arc<Pending>,
+        generation_next: u64,
+        direct: bool,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            disk,
+            gate,
+            generations: Generations::new(generation_next),
+            threads,
+            pending,
+            direct: AtomicBool::new(direct),
+            directories: Mutex::default(),
+            syncs: Mutex::default(),
+        })
+    }
+
+    /// Makes a file for a new blob. Blocks; its name is durable once [`Files::sync_directory`] says so.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSpace`], [`EngineError::Poisoned`], [`EngineError::Io`]; no file is left then that recovery does not
+    /// find.
+    pub(crate) fn create(self: &Arc<Self>) -> Result<NewFile, EngineError> {
+        let generation = self.generations.begin();
+        // From here on the number is settled by the value's drop, whatever happens.
+        let mut file = NewFile {
+            generation,
+            handle: None,
+            direct: OnceLock::new(),
+            named: AtomicBool::new(false),
+            files: Arc::clone(self),
+        };
+        self.make_directory(directory_of(generation))?;
+        let path = file_path(generation);
+        let handle = self.disk.open(&path, OpenMode::Create);
+        file.handle = Some(handle.map_err(|error| failed(path.display().to_string(), error))?);
+        Ok(file)
+    }
+
+    /// Opens the file of an upload session again. Blocks. Its generation is settled: a session's row names it.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`] with `NotFound` inside where it is gone.
+    pub(crate) fn reopen(self: &Arc<Self>, generation: u64) -> Result<NewFile, EngineError> {
+        let path = file_path(generation);
+        let handle = self.disk.open(&path, OpenMode::Write);
+        let handle = handle.map_err(|error| failed(path.display().to_string(), error))?;
+        Ok(NewFile {
+            generation,
+            handle: Some(handle),
+            direct: OnceLock::new(),
+            named: AtomicBool::new(true),
+            files: Arc::clone(self),
+        })
+    }
+
+    fn make_directory(&self, directory: u64) -> Result<(), EngineError> {
+        // Held while the directory is made: one in 4096 creates does that, and the others must not overtake it.
+        let mut known = lock(&self.directories);
+        if known.contains(&directory) {
+            return Ok(());
+        }
+        let path = directory_path(directory);
+        self.disk.create_dir(&path).map_err(|error| failed(path.display().to_string(), error))?;
+        retry_interrupted(|| self.disk.sync_dir(Path::new(BLOBS)))
+            .map_err(|error| self.gate.sync_failed(BLOBS, error))?;
+        known.insert(directory);
+        Ok(())
+    }
+
+    /// Makes the names in a generation's directory durable and tells `then`. One sync serves all who ask while another one
+    /// runs. Called on a thread that may block.
+    pub(crate) fn sync_directory(
+        &self,
+        generation: u64,
+        then: impl FnOnce(Result<(), EngineError>) + Send + 'static,
+    ) {
+        let directory = directory_of(generation);
+        let then: Synced = Box::new(then);
+        {
+            let mut syncs = lock(&self.syncs);
+            if let Some(waiting) = syncs.0.get_mut(&directory) {
+                waiting.push(then);
+                return;
+            }
+            syncs.0.insert(directory, Vec::new());
+        }
+        let path = directory_path(directory);
+        let mut served = vec![then];
+        while !served.is_empty() {
+            let outcome = retry_interrupted(|| self.disk.sync_dir(&path))
+                .map_err(|error| self.gate.sync_failed(&path.display().to_string(), error));
+            for then in served {
+                then(outcome.clone());
+            }
+            let mut syncs = lock(&self.syncs);
+            served = syncs.0.get_mut(&directory).map(std::mem::take).unwrap_or_default();
+            if served.is_empty() {
+                syncs.0.remove(&directory);
+            }
+        }
+    }
+
+    /// Removes a file for good, in the background, and then settles its generation and calls `then`. Not done in a poisoned
+    /// store: a commit of unknown outcome may have named the file, and only recovery can tell.
+    pub(crate) fn discard(self: &Arc<Self>, generation: u64, then: impl FnOnce() + Send + 'static) {
+        let files = Arc::clone(self);
+        let pending = self.pending.enter();
+        self.threads.run(move || {
+            if files.gate.poisoned().is_some() {
+                return;
+            }
+            match files.disk.remove(&file_path(generation)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // It was never made.
+                    files.generations.settle(generation);
+                    then();
+                    return;
+                }
+                Err(error) => {
+                    // It stays unsettled, so the next recovery removes it.
+                    tracing::warn!(path = %file_path(generation).display(), %error, "an unnamed file was not removed");
+                    return;
+                }
+            }
+            let same = Arc::clone(&files);
+            files.sync_directory(generation, move |outcome| {
+                if outcome.is_ok() {
+                    same.generations.settle(generation);
+                    then();
+                }
+                drop(pending);
+            });
+        });
+    }
+
+    /// Finds out, by trying, whether files here can be written past the page cache.
+    pub(crate) fn probe_direct(self: &Arc<Self>) {
+        if !self.direct.load(Ordering::Relaxed) {
+            return;
+        }
+        let possible = self.create().is_ok_and(|file| file.direct_handle().is_some());
+        self.direct.store(possible, Ordering::Relaxed);
+        if !possible {
+            tracing::info!("the data directory takes no direct writes; uploads go through the page cache");
+        }
+    }
+}
+
+/// The file of an upload. Dropped while no row names it, it is removed.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    generation: u64,
+    handle: Option<Arc<dyn DiskFile>>,
+    direct: OnceLock<Option<Arc<dyn DiskFile>>>,
+    named: AtomicBool,
+    files: Arc<Files>,
+}
+
+impl NewFile {
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Says that a committed row names the file: it stays, and its generation is settled.
+    pub(crate) fn set_named(&self) {
+        self.named.store(true, Ordering::Release);
+        self.files.generations.settle(self.generation);
+    }
+
+    /// Whether a committed row names the file.
+    pub(crate) fn is_named(&self) -> bool {
+        self.named.load(Ordering::Acquire)
+    }
+
+    fn handle(&self) -> Result<&dyn DiskFile, EngineError> {
+        self.handle.as_deref().ok_or_else(|| EngineError::io(self.name(), io::ErrorKind::NotFound.into()))
+    }
+
+    fn name(&self) -> String {
+        file_path(self.generation).display().to_string()
+    }
+
+    fn direct_handle(&self) -> Option<&dyn DiskFile> {
+        let direct = self
+            .direct
+            .get_or_init(|| self.files.disk.open(&file_path(self.generation), OpenMode::Direct).ok());
+        direct.as_deref()
+    }
+
+    /// Writes `bytes` at `offset`: with `direct`, whole aligned blocks past the page cache where that can be had.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSpace`], [`EngineError::ReadOnly`], [`EngineError::Io`].
+    pub(crate) fn write(&self, bytes: &[u8], offset: u64, direct: bool) -> Result<(), EngineError> {
+        use crate::disk::{DIRECT_ALIGNMENT, write_all_at};
+        let mut from = 0;
+        if direct
+            && offset.is_multiple_of(DIRECT_ALIGNMENT as u64)
+            && bytes.as_ptr().addr().is_multiple_of(DIRECT_ALIGNMENT)
+            && self.files.direct.load(Ordering::Relaxed)
+            && let Some(handle) = self.direct_handle()
+        {
+            let aligned = bytes.len() - bytes.len() % DIRECT_ALIGNMENT;
+            match write_direct(handle, bytes.get(..aligned).unwrap_or_default(), offset) {
+                Ok(written) => from = written,
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    // The file system opens files so, but does not write them so, or wants another alignment.
+                    tracing::info!(
+                        "direct writes are refused; uploads go through the page cache from now on"
+                    );
+                    self.files.direct.store(false, Ordering::Relaxed);
+                }
+                Err(error) => return Err(failed(self.name(), error)),
+            }
+        }
+        let rest = bytes.get(from..).unwrap_or_default();
+        write_all_at(self.handle()?, rest, offset + from as u64).map_err(|error| failed(self.name(), error))
+    }
+
+    /// Reads `buffer.len()` bytes at `offset`.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`] where the file is shorter, [`EngineError::Io`].
+    pub(crate) fn read(&self, buffer: &mut [u8], offset: u64) -> Result<(), EngineError> {
+        crate::disk::read_exact_at(self.handle()?, buffer, offset).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => EngineError::corrupt(format!("{} is too short", self.name())),
+            _ => EngineError::io(self.name(), error),
+        })
+    }
+
+    /// Length of the file.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`].
+    pub(crate) fn len(&self) -> Result<u64, EngineError> {
+        self.handle()?.len().map_err(|error| EngineError::io(self.name(), error))
+    }
+
+    /// Cuts the file to `len` if it is longer: what failed writes left behind.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`].
+    pub(crate) fn cut(&self, len: u64) -> Result<(), EngineError> {
+        if self.len()? <= len {
+            return Ok(());
+        }
+        retry_interrupted(|| self.handle().map_err(io::Error::other)?.set_len(len))
+            .map_err(|error| failed(self.name(), error))
+    }
+
+    /// Makes content and length durable.
+    ///
+    /// # Errors
+    /// [`EngineError::Poisoned`], and so is the store; [`EngineError::NoSpace`].
+    pub(crate) fn sync(&self) -> Result<(), EngineError> {
+        let handle = self.handle()?;
+        retry_interrupted(|| handle.sync()).map_err(|error| self.files.gate.sync_failed(&self.name(), error))
+    }
+}
+
+/// Writes aligned bytes and returns how many: all, or those before a short write that ended off the alignment.
+fn write_direct(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        match file.write_at(rest, offset + written as u64) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if !written.is_multiple_of(crate::disk::DIRECT_ALIGNMENT) {
+            break;
+        }
+    }
+    Ok(written)
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if self.is_named() {
+            return;
+        }
+        self.handle = None;
+        self.files.discard(self.generation, || {});
+    }
+}

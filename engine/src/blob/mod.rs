@@ -1,0 +1,15 @@
+//! Blobs at rest: how large ones are placed in files, how any is opened, the checksum that is kept beside the digest.
+//!
+//! Small blobs are placed by [`crate::segment`]; how bytes get here is [`crate::upload`]'s.
+
+mod checksum;
+mod files;
+pub(crate) mod generation;
+mod open;
+mod read;
+
+pub(crate) use checksum::{Checksum, checksum};
+pub(crate) use files::{Files, NewFile};
+pub(crate) use open::open;
+pub use read::{BlobBody, BlobFile};
+pub(crate) use read::{FileKey, Handles, Reader};

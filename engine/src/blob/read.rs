@@ -1,0 +1,164 @@
+//! A blob opened for reading, and the cache of open files behind it.
+
+use crate::disk::{Disk, DiskFile, OpenMode, Pool, read_exact_at, read_exact_at_cached};
+use crate::limits::READ_BYTES_MAX;
+use crate::metrics::Counters;
+use bytes::Bytes;
+use quick_cache::sync::Cache;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Longest read that is tried on the caller's thread, bytes; copying more would keep other requests of that thread waiting.
+const INLINE_BYTES_MAX: usize = 256 * 1024;
+
+/// A blob opened for reading.
+#[derive(Debug, Clone)]
+pub enum BlobBody {
+    /// A small blob, whole; its checksum was verified.
+    Bytes(Bytes),
+    /// A large blob; its length was verified.
+    File(BlobFile),
+}
+
+impl BlobBody {
+    /// Length of the blob, bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(file) => file.len(),
+        }
+    }
+}
+
+/// The file of a large blob. Immutable; clones read the same file. Removing the blob does not disturb a reader.
+#[derive(Debug, Clone)]
+pub struct BlobFile {
+    file: Arc<dyn DiskFile>,
+    len: u64,
+    reader: Reader,
+}
+
+impl BlobFile {
+    pub(crate) const fn new(file: Arc<dyn DiskFile>, len: u64, reader: Reader) -> Self {
+        Self { file, len, reader }
+    }
+
+    /// Length of the blob, bytes; never 0. The file holds nothing else: byte 0 of the blob is byte 0 of the file.
+    #[expect(clippy::len_without_is_empty, reason = "a blob in a file of its own is never empty")]
+    pub const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The descriptor, for sendfile; `None` on a simulated disk. Valid as long as this value or a clone lives.
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.file.as_fd()
+    }
+
+    /// Reads up to `len` bytes at `offset`: all of them, or what there is up to the blob's end, or
+    /// [`READ_BYTES_MAX`] if more was asked for. From the page cache at once, else on a thread that may wait.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` where the file is shorter than the blob (somebody cut it), else as the operating system. Never short
+    /// or other bytes.
+    pub async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        let rest = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let len = len.min(rest).min(READ_BYTES_MAX);
+        self.reader.read(&self.file, offset, len).await
+    }
+}
+
+/// Reads ranges of files without keeping the caller's thread waiting for the device.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader {
+    pub(crate) threads: Arc<Pool>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Reader {
+    /// Reads exactly `len` bytes at `offset`.
+    pub(crate) async fn read(&self, file: &Arc<dyn DiskFile>, offset: u64, len: usize) -> io::Result<Bytes> {
+        let mut buffer = vec![0; len];
+        if len <= INLINE_BYTES_MAX && read_exact_at_cached(&**file, &mut buffer, offset)? {
+            self.counters.reads_inline.add(1);
+            return Ok(buffer.into());
+        }
+        self.counters.reads_deferred.add(1);
+        let file = Arc::clone(file);
+        self.wait(move || read_exact_at(&*file, &mut buffer, offset).map(|()| buffer.into())).await
+    }
+
+    /// Runs blocking work on a thread that may wait.
+    pub(crate) async fn wait<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.threads.run(move || drop(sender.send(work())));
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(io::Error::other("the store was closed, or a reading thread panicked")))
+    }
+}
+
+/// A file that readers share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum FileKey {
+    /// The file of a generation.
+    Blob(u64),
+    /// A segment.
+    Segment(u32),
+}
+
+impl FileKey {
+    fn path(self) -> PathBuf {
+        match self {
+            Self::Blob(generation) => super::generation::file_path(generation),
+            Self::Segment(segment) => crate::segment::path(segment),
+        }
+    }
+}
+
+/// Open files, a bounded number. Neither a generation nor a segment's number is ever used for another file, so nothing in here
+/// can be wrong; what was removed is dropped by [`Handles::forget`] to give its space back.
+#[derive(Debug)]
+pub(crate) struct Handles {
+    disk: Arc<dyn Disk>,
+    cache: Cache<FileKey, Arc<dyn DiskFile>>,
+}
+
+impl Handles {
+    pub(crate) fn new(disk: Arc<dyn Disk>, files_max: usize) -> Arc<Self> {
+        Arc::new(Self { disk, cache: Cache::new(files_max.max(1)) })
+    }
+
+    /// The file, opened if it is not. Opening runs on a thread that may wait.
+    pub(crate) async fn get(
+        self: &Arc<Self>,
+        key: FileKey,
+        reader: &Reader,
+    ) -> io::Result<Arc<dyn DiskFile>> {
+        if let Some(file) = self.cache.get(&key) {
+            return Ok(file);
+        }
+        let handles = Arc::clone(self);
+        reader
+            .wait(move || {
+                let file = handles.disk.open(&key.path(), OpenMode::Read)?;
+                handles.cache.insert(key, Arc::clone(&file));
+                Ok(file)
+            })
+            .await
+    }
+
+    /// Lets go of a file.
+    pub(crate) fn forget(&self, key: FileKey) {
+        self.cache.remove(&key);
+    }
+
+    /// Files held open.
+    pub(crate) fn count(&self) -> usize {
+        self.cache.len()
+    }
+}

@@ -1,0 +1,220 @@
+//! A disk that fails on order: the n-th operation of a kind gives a chosen error, or takes only part of a write.
+//!
+//! For tests only; wraps any other disk.
+
+use super::{DirEntry, Disk, DiskFile, OpenMode, Space};
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Kinds of operation that can be told to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// [`Disk::open`] with [`OpenMode::Create`].
+    Create,
+    /// [`Disk::open`] with any other mode.
+    Open,
+    /// [`DiskFile::read_at`] and [`DiskFile::read_at_cached`].
+    Read,
+    /// [`DiskFile::write_at`] and [`DiskFile::write_vectored_at`].
+    Write,
+    /// [`DiskFile::set_len`].
+    SetLen,
+    /// [`DiskFile::sync`].
+    Sync,
+    /// [`Disk::sync_dir`].
+    SyncDir,
+    /// [`Disk::create_dir`].
+    CreateDir,
+    /// [`Disk::remove`].
+    Remove,
+}
+
+/// Every kind, for tests that go through all of them.
+pub const OPERATIONS: [Operation; 9] = [
+    Operation::Create,
+    Operation::Open,
+    Operation::Read,
+    Operation::Write,
+    Operation::SetLen,
+    Operation::Sync,
+    Operation::SyncDir,
+    Operation::CreateDir,
+    Operation::Remove,
+];
+
+/// How an operation fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Input/output error.
+    Eio,
+    /// No space left.
+    Enospc,
+    /// Interrupted by a signal: to be tried again.
+    Eintr,
+    /// A read or write handles half of the bytes only; other operations succeed.
+    Short,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Order {
+    operation: Operation,
+    fault: Fault,
+    /// Operations of the kind that still succeed.
+    countdown: u64,
+    /// Failures that follow; then the disk is well again.
+    times: u64,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    orders: Vec<Order>,
+    failures: u64,
+}
+
+impl Plan {
+    fn next(&mut self, operation: Operation) -> Option<Fault> {
+        let order = self.orders.iter_mut().find(|order| order.operation == operation && order.times > 0)?;
+        if order.countdown > 0 {
+            order.countdown -= 1;
+            return None;
+        }
+        order.times -= 1;
+        self.failures += 1;
+        Some(order.fault)
+    }
+}
+
+/// The faulty disk. Clones are the same disk.
+#[derive(Debug, Clone)]
+pub struct FaultyDisk {
+    inner: Arc<dyn Disk>,
+    plan: Arc<Mutex<Plan>>,
+}
+
+impl FaultyDisk {
+    /// Wraps `inner`; nothing fails until it is ordered.
+    pub fn new(inner: Arc<dyn Disk>) -> Self {
+        Self { inner, plan: Arc::default() }
+    }
+
+    /// Lets `operation` succeed `countdown` times, then fail `times` times.
+    pub fn order(&self, operation: Operation, fault: Fault, countdown: u64, times: u64) {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.orders.push(Order { operation, fault, countdown, times });
+    }
+
+    /// Forgets all orders and returns how many failures there were.
+    pub fn heal(&self) -> u64 {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.orders.clear();
+        std::mem::take(&mut plan.failures)
+    }
+
+    fn meet(&self, operation: Operation) -> io::Result<Option<Fault>> {
+        meet(&self.plan, operation)
+    }
+}
+
+fn meet(plan: &Mutex<Plan>, operation: Operation) -> io::Result<Option<Fault>> {
+    let fault = plan.lock().unwrap_or_else(PoisonError::into_inner).next(operation);
+    match fault {
+        Some(Fault::Eio) => Err(io::Error::from_raw_os_error(libc::EIO)),
+        Some(Fault::Enospc) => Err(io::Error::from_raw_os_error(libc::ENOSPC)),
+        Some(Fault::Eintr) => Err(io::Error::from_raw_os_error(libc::EINTR)),
+        Some(Fault::Short) | None => Ok(fault),
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        self.meet(if mode == OpenMode::Create { Operation::Create } else { Operation::Open })?;
+        let inner = self.inner.open(path, mode)?;
+        Ok(Arc::new(FaultyFile { inner, plan: Arc::clone(&self.plan) }))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.meet(Operation::Remove)?;
+        self.inner.remove(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        self.inner.list(dir)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.meet(Operation::CreateDir)?;
+        self.inner.create_dir(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.meet(Operation::SyncDir)?;
+        self.inner.sync_dir(dir)
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        self.inner.space()
+    }
+}
+
+#[derive(Debug)]
+struct FaultyFile {
+    inner: Arc<dyn DiskFile>,
+    plan: Arc<Mutex<Plan>>,
+}
+
+/// Half of a length, rounded up to whole blocks where there are some, so that direct writes stay aligned.
+fn half(len: usize) -> usize {
+    let half = len / 2;
+    if half >= super::DIRECT_ALIGNMENT { half - half % super::DIRECT_ALIGNMENT } else { half.max(1).min(len) }
+}
+
+impl DiskFile for FaultyFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let short = meet(&self.plan, Operation::Read)?.is_some();
+        let len = if short { half(buffer.len()) } else { buffer.len() };
+        self.inner.read_at(buffer.get_mut(..len).unwrap_or_default(), offset)
+    }
+
+    fn read_at_cached(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let short = meet(&self.plan, Operation::Read)?.is_some();
+        let len = if short { half(buffer.len()) } else { buffer.len() };
+        self.inner.read_at_cached(buffer.get_mut(..len).unwrap_or_default(), offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let short = meet(&self.plan, Operation::Write)?.is_some();
+        let len = if short { half(bytes.len()) } else { bytes.len() };
+        self.inner.write_at(bytes.get(..len).unwrap_or_default(), offset)
+    }
+
+    fn write_vectored_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        match meet(&self.plan, Operation::Write)? {
+            None => self.inner.write_vectored_at(slices, offset),
+            Some(_) => {
+                let bytes =
+                    slices.iter().find(|slice| !slice.is_empty()).map(|slice| &**slice).unwrap_or_default();
+                self.inner.write_at(bytes.get(..half(bytes.len())).unwrap_or_default(), offset)
+            }
+        }
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        meet(&self.plan, Operation::SetLen)?;
+        self.inner.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        meet(&self.plan, Operation::Sync)?;
+        self.inner.sync()
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.inner.as_fd()
+    }
+}

@@ -1,0 +1,370 @@
+//! The engine's façade: open, close, and the verbs that the service layer calls.
+//!
+//! Async and `Send`, on any runtime. What changes the store runs on the engine's own threads to its end: dropping a future
+//! loses the answer, never the work, and tears nothing.
+
+use crate::blob::{self, BlobBody, Files, Handles, Reader};
+use crate::clock::{Clock, SystemClock, UnixMillis};
+use crate::config::EngineConfig;
+use crate::disk::{Disk, Pool, RealDisk};
+use crate::entropy::{Entropy, SystemEntropy};
+use crate::error::EngineError;
+use crate::gate::{Gate, failed};
+use crate::ingest::BufferPool;
+use crate::lock::DirLock;
+use crate::meta::{self, Batch, Committed, MetaStore, RocksConfig, RocksStore, StoreIdentity, View};
+use crate::metrics::{Counters, EngineMetrics};
+use crate::recovery;
+use crate::segment::Appender;
+use crate::store::Store;
+use crate::sync::Pending;
+use crate::upload::{self, Sessions, UploadStatus, UploadWriter};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use strata_types::{Algorithm, Digest, RepositoryName, UploadId};
+
+/// Name of the metadata store's directory in a data directory.
+pub(crate) const META: &str = "meta";
+
+/// What the engine stands on. [`Engine::open`] takes the real ones, tests bring their own.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// Files of blobs and segments.
+    pub disk: Arc<dyn Disk>,
+    /// Metadata.
+    pub meta: Arc<dyn MetaStore>,
+    /// Times in records.
+    pub clock: Arc<dyn Clock>,
+    /// Names of sessions.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// Whether the engine takes writes. It reads in any case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Health {
+    /// Reads and writes.
+    Ready,
+    /// Reads only, until free space is above the reserve again.
+    NoSpace {
+        /// Free space, bytes.
+        available: u64,
+        /// The reserve, bytes.
+        reserve: u64,
+    },
+    /// Reads only, until the process is started again.
+    Poisoned {
+        /// The first failure.
+        why: Arc<str>,
+    },
+}
+
+/// An open store. Clones are the same store; dropping the last one closes it.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    open: Arc<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    store: Arc<Store>,
+    identity: StoreIdentity,
+    closed: AtomicBool,
+    _lock: Option<DirLock>,
+}
+
+impl Engine {
+    /// Opens a data directory, makes it where it does not exist, and brings it in order after a crash. Blocks.
+    ///
+    /// # Errors
+    /// [`EngineError::Locked`], [`EngineError::ReadOnly`], [`EngineError::NoSpace`], [`EngineError::FormatVersion`],
+    /// [`EngineError::StoreUnreadable`], [`EngineError::Corrupt`], [`EngineError::Io`].
+    pub fn open(config: EngineConfig) -> Result<Self, EngineError> {
+        let directory = config.data_dir.clone();
+        std::fs::create_dir_all(&directory).map_err(|error| refused(&directory, error))?;
+        let lock = DirLock::exclusive(&directory)?;
+        let meta = RocksStore::open(&directory.join(META), &rocks_config(&config))?;
+        let ports = Ports {
+            disk: Arc::new(RealDisk::new(directory)),
+            meta: Arc::new(meta),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+        };
+        Self::start(config, ports, Some(lock))
+    }
+
+    /// Opens a store on other ports. `config.data_dir` is not used, and nothing is locked. Blocks.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_with(config: EngineConfig, ports: Ports) -> Result<Self, EngineError> {
+        Self::start(config, ports, None)
+    }
+
+    fn start(config: EngineConfig, ports: Ports, lock: Option<DirLock>) -> Result<Self, EngineError> {
+        let Ports { disk, meta, clock, entropy } = ports;
+        let identity = meta::prepare(&*meta, &*entropy, clock.now())?;
+        let recovered = recovery::recover(&*disk, &*meta, clock.now())?;
+        let gate = Arc::new(Gate::new(Arc::clone(&disk), config.reserve_bytes));
+        let counters = Arc::<Counters>::default();
+        let pending = Arc::<Pending>::default();
+        let pool = |name: &str, count| {
+            Pool::start(name, count).map(Arc::new).map_err(|error| EngineError::io("starting threads", error))
+        };
+        let writers = pool("strata-write", config.io_thread_count())?;
+        let readers = pool("strata-read", config.io_thread_count())?;
+        let hashers = pool("strata-hash", config.hash_thread_count())?;
+        let files = Files::new(
+            Arc::clone(&disk),
+            Arc::clone(&gate),
+            Arc::clone(&writers),
+            Arc::clone(&pending),
+            recovered.generation_next,
+            config.direct_io,
+        );
+        files.probe_direct();
+        let appender = Appender::start(
+            Arc::clone(&disk),
+            Arc::clone(&gate),
+            Arc::clone(&counters),
+            recovered.position,
+            config.segment_bytes_max,
+        );
+        let store = Store {
+            reader: Reader { threads: readers, counters: Arc::clone(&counters) },
+            buffers: BufferPool::new(config.buffer_memory_bytes),
+            handles: Handles::new(disk, config.open_files_max),
+            appender: appender.map_err(|error| EngineError::io("starting threads", error))?,
+            sessions: Arc::<Sessions>::default(),
+            config,
+            meta,
+            clock,
+            entropy,
+            gate,
+            counters,
+            writers,
+            hashers,
+            files,
+            pending,
+        };
+        let open = Open { store: Arc::new(store), identity, closed: AtomicBool::new(false), _lock: lock };
+        Ok(Self { open: Arc::new(open) })
+    }
+
+    fn store(&self) -> &Arc<Store> {
+        &self.open.store
+    }
+
+    /// Refuses new work, lets the work under way come to its end, and closes the store. Blocks; idempotent.
+    pub fn close(&self) {
+        self.open.close();
+    }
+
+    /// A consistent view of the metadata.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`] where the store is closed.
+    pub fn view(&self) -> Result<View, EngineError> {
+        self.store().view()
+    }
+
+    /// Commits a batch: all of it or nothing. Returns when it is as durable as the batch asks. Dropping the future does not undo
+    /// it.
+    ///
+    /// # Errors
+    /// [`EngineError::Conflict`] where an expectation does not hold, for the caller to read and try again;
+    /// [`EngineError::Overloaded`], [`EngineError::NoSpace`], [`EngineError::Poisoned`].
+    pub async fn commit(&self, batch: Batch) -> Result<Committed, EngineError> {
+        self.store().gate.admit_metadata()?;
+        self.store().commit(batch).await
+    }
+
+    /// The present moment of the engine's clock, for batches.
+    pub fn now(&self) -> UnixMillis {
+        self.store().now()
+    }
+
+    /// The random number that tells this store from others, and its format version.
+    pub fn identity(&self) -> StoreIdentity {
+        self.open.identity
+    }
+
+    /// Opens a blob, whichever repositories may read it; `None` where the store does not have it. Ranges are the reader's.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`] where the stored bytes are missing or damaged: such a blob is not served. [`EngineError::Io`].
+    pub async fn open_blob(&self, digest: &Digest) -> Result<Option<BlobBody>, EngineError> {
+        let store = self.store();
+        let mut seen = store.view()?.blob(digest)?;
+        loop {
+            let Some(record) = seen else { return Ok(None) };
+            let outcome = blob::open(digest, &record, &store.handles, &store.reader).await;
+            if let Err(EngineError::Corrupt { .. }) = &outcome {
+                // A blob that was removed or moved between the look at its row and the open is not damaged.
+                let now = store.view()?.blob(digest)?;
+                if now != seen {
+                    seen = now;
+                    continue;
+                }
+            }
+            return outcome.map(Some);
+        }
+    }
+
+    /// Starts an upload session for a repository. It survives restarts and expires some time after its last use.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSpace`], [`EngineError::Poisoned`], [`EngineError::Overloaded`].
+    pub async fn start_upload(
+        &self,
+        repository: &RepositoryName,
+        algorithm: Algorithm,
+    ) -> Result<UploadStatus, EngineError> {
+        upload::start_session(self.store(), repository, algorithm).await
+    }
+
+    /// What a session holds; while somebody writes to it, what that writer has received.
+    ///
+    /// # Errors
+    /// [`EngineError::UploadUnknown`], also for another repository's session.
+    pub async fn upload_status(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+    ) -> Result<UploadStatus, EngineError> {
+        upload::status(self.store(), repository, id).await
+    }
+
+    /// Opens a session for writing, behind the bytes that it holds. One writer at a time; waits for the end of a writer that was
+    /// dropped.
+    ///
+    /// # Errors
+    /// [`EngineError::UploadUnknown`], also for another repository's session, or where its bytes are lost;
+    /// [`EngineError::UploadBusy`]; [`EngineError::NoSpace`], [`EngineError::Poisoned`], [`EngineError::Io`].
+    pub async fn resume_upload(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+    ) -> Result<UploadWriter, EngineError> {
+        upload::resume(self.store(), repository, id).await
+    }
+
+    /// Gives a session up. One that is being written to goes when its writer notices; it is unknown from now on.
+    ///
+    /// # Errors
+    /// [`EngineError::UploadUnknown`], also for another repository's session; [`EngineError::Poisoned`].
+    pub async fn cancel_upload(&self, repository: &RepositoryName, id: &UploadId) -> Result<(), EngineError> {
+        upload::cancel(self.store(), repository, id).await
+    }
+
+    /// A writer without a session, for an upload that lives within one request. `size_hint` is what the client says its size
+    /// is; nothing relies on it.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSpace`], [`EngineError::Poisoned`], [`EngineError::Io`].
+    pub fn ingest(&self, algorithm: Algorithm, size_hint: Option<u64>) -> Result<UploadWriter, EngineError> {
+        upload::ingest(self.store(), algorithm, size_hint)
+    }
+
+    /// Removes the sessions that have expired, with their bytes, and says how many. For a timer to call.
+    ///
+    /// # Errors
+    /// [`EngineError::Poisoned`], [`EngineError::Overloaded`]; those removed before stay removed.
+    pub async fn expire_uploads(&self) -> Result<usize, EngineError> {
+        upload::expire(self.store()).await
+    }
+
+    /// What the engine did since it was opened, and what it holds now.
+    pub fn metrics(&self) -> EngineMetrics {
+        let store = self.store();
+        let counters = &store.counters;
+        let space = store.gate.space().ok();
+        EngineMetrics {
+            blobs_stored: counters.blobs_stored.get(),
+            blobs_deduplicated: counters.blobs_deduplicated.get(),
+            bytes_stored: counters.bytes_stored.get(),
+            digest_mismatches: counters.digest_mismatches.get(),
+            uploads_abandoned: counters.uploads_abandoned.get(),
+            sessions_started: counters.sessions_started.get(),
+            checkpoints: counters.checkpoints.get(),
+            segment_appends: counters.segment_appends.get(),
+            segment_frames: counters.segment_frames.get(),
+            blobs_opened: counters.blobs_opened.get(),
+            reads_inline: counters.reads_inline.get(),
+            reads_deferred: counters.reads_deferred.get(),
+            corruptions: counters.corruptions.get(),
+            buffers_used: store.buffers.used() as u64,
+            buffers_max: store.buffers.count() as u64,
+            writers: counters.writers.get(),
+            files_open: store.handles.count() as u64,
+            space_available: space.map_or(0, |space| space.available),
+            space_total: space.map_or(0, |space| space.total),
+        }
+    }
+
+    /// Whether writes are taken.
+    pub fn health(&self) -> Health {
+        let gate = &self.store().gate;
+        if let Some(why) = gate.poisoned().or_else(|| self.store().meta.poisoned()) {
+            return Health::Poisoned { why };
+        }
+        let reserve = self.store().config.reserve_bytes;
+        match gate.space() {
+            Ok(space) if space.available < reserve => Health::NoSpace { available: space.available, reserve },
+            _ => Health::Ready,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn parts(&self) -> &Arc<Store> {
+        self.store()
+    }
+}
+
+impl Open {
+    fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let store = &self.store;
+        store.gate.close();
+        store.buffers.close();
+        store.pending.wait_for_none();
+        store.appender.stop();
+        store.hashers.stop();
+        store.writers.stop();
+        store.reader.threads.stop();
+        if store.gate.poisoned().is_none() {
+            let mut batch = Batch::new(store.now());
+            batch.set_settled(store.files.generations.settled());
+            if let Err(error) = meta::commit(&*store.meta, batch) {
+                // The next start looks at a few more directories.
+                tracing::warn!(%error, "the watermark of generations was not written at close");
+            }
+        }
+        store.meta.close();
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// How the metadata memory is shared out: half for cached blocks, half for writes that are not in tables yet.
+pub(crate) fn rocks_config(config: &EngineConfig) -> RocksConfig {
+    let half = usize::try_from(config.metadata_memory_bytes / 2).unwrap_or(usize::MAX);
+    RocksConfig { cache_bytes: half, memtable_bytes: half }
+}
+
+fn refused(directory: &Path, error: std::io::Error) -> EngineError {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => EngineError::ReadOnly,
+        _ => failed(directory.display().to_string(), error),
+    }
+}
+
+#[cfg(test)]
+mod tests;

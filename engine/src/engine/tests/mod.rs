@@ -1,0 +1,9 @@
+//! The engine as a whole: on a simulated disk and the metadata store in memory, and on real ones.
+
+mod crash;
+mod fault;
+mod race;
+mod real;
+mod restart;
+mod verbs;
+mod world;

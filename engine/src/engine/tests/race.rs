@@ -1,0 +1,172 @@
+//! Many at once: the same blob, different blobs, clients that leave at any moment.
+
+use super::world::{World, audit, content, digest, link, pull, push, repository, write};
+use crate::limits::BUFFER_BYTES;
+use crate::{Engine, EngineError};
+use bytes::Bytes;
+use strata_types::{Algorithm, Digest};
+
+const TASKS: u64 = 32;
+
+fn many_threads<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap().block_on(future)
+}
+
+/// Runs a task for each number and returns what they return.
+async fn each<T: Send + 'static>(task: impl Fn(u64) -> tokio::task::JoinHandle<T>) -> Vec<T> {
+    let tasks: Vec<_> = (0..TASKS).map(task).collect();
+    let mut outcomes = Vec::new();
+    for task in tasks {
+        outcomes.push(task.await.unwrap());
+    }
+    outcomes
+}
+
+#[test]
+fn the_same_blob_from_many_is_stored_once() {
+    let world = World::new();
+    let engine = world.open().unwrap();
+    many_threads(async {
+        for size in [0, 3000, 80_000, 2 * BUFFER_BYTES] {
+            let bytes = content(size as u64, size);
+            let before = engine.metrics();
+            let outcomes = each(|number| {
+                let (engine, bytes) = (engine.clone(), bytes.clone());
+                tokio::spawn(
+                    async move { push(&engine, &bytes, 1000 + number as usize * 777).await.unwrap() },
+                )
+            })
+            .await;
+            assert!(outcomes.iter().all(|digest| *digest == outcomes[0]));
+            let after = engine.metrics();
+            assert_eq!(after.blobs_stored - before.blobs_stored, 1);
+            assert_eq!(after.blobs_deduplicated - before.blobs_deduplicated, TASKS - 1);
+            audit(&world, &engine, &outcomes).await;
+        }
+    });
+}
+
+#[test]
+fn different_blobs_from_many_share_their_syncs() {
+    let world = World::new();
+    let engine = world.open().unwrap();
+    many_threads(async {
+        let mut all: Vec<Digest> = Vec::new();
+        for size in [500_usize, 90_000, BUFFER_BYTES + 4097] {
+            let outcomes = each(|number| {
+                let engine = engine.clone();
+                let bytes = content(number * 1000 + size as u64, size + number as usize);
+                tokio::spawn(async move { push(&engine, &bytes, 30_000).await.unwrap() })
+            })
+            .await;
+            all.extend(outcomes);
+        }
+        audit(&world, &engine, &all).await;
+        let metrics = engine.metrics();
+        assert_eq!((metrics.segment_frames, metrics.blobs_stored), (TASKS, 3 * TASKS));
+        assert!(metrics.segment_appends <= TASKS);
+    });
+}
+
+#[test]
+fn more_uploads_than_buffers_all_come_to_their_end() {
+    let mut world = World::new();
+    world.config.buffer_memory_bytes = 0;
+    let engine = world.open().unwrap();
+    many_threads(async {
+        let outcomes = each(|number| {
+            let engine = engine.clone();
+            let bytes = content(number, 3 * BUFFER_BYTES + number as usize);
+            tokio::spawn(async move {
+                let mut writer = engine.ingest(Algorithm::Sha256, None).unwrap();
+                for piece in bytes.chunks(200_000) {
+                    writer.write(Bytes::copy_from_slice(piece)).await.unwrap();
+                    // A client that pauses now and then, as its front end notices.
+                    if number % 3 == 0 {
+                        writer.park().await.unwrap();
+                        tokio::task::yield_now().await;
+                    }
+                }
+                let digest = digest(&bytes);
+                writer.finish(&digest, link(&engine, &digest)).await.unwrap();
+                digest
+            })
+        })
+        .await;
+        audit(&world, &engine, &outcomes).await;
+    });
+}
+
+#[test]
+fn clients_that_leave_at_any_await_leak_nothing() {
+    let world = World::new();
+    let engine = world.open().unwrap();
+    many_threads(async {
+        for polls in 0..60_u32 {
+            let sizes = [2000, 70_000, 2 * BUFFER_BYTES];
+            let bytes = content(u64::from(polls), sizes[polls as usize % 3]);
+            abandon(push(&engine, &bytes, 60_000), polls / 3).await;
+            abandon(in_session(&engine, &bytes), polls / 2).await;
+        }
+        engine.parts().pending.wait_for_none();
+        // What went on after its client left is committed or gone; nothing hangs in between.
+        while engine.metrics().writers > 0 || engine.metrics().buffers_used > 0 {
+            tokio::task::yield_now().await;
+        }
+        audit(&world, &engine, &[]).await;
+    });
+}
+
+/// Polls a future so many times, then drops it.
+async fn abandon<T>(future: impl Future<Output = T>, polls: u32) {
+    let mut future = Box::pin(future);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        if left == 0 || future.as_mut().poll(context).is_ready() {
+            return std::task::Poll::Ready(());
+        }
+        left -= 1;
+        // Asks again at once, also where nothing happened.
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
+async fn in_session(engine: &Engine, bytes: &Bytes) -> Result<(), EngineError> {
+    let id = engine.start_upload(&repository(), Algorithm::Sha256).await?.id;
+    let mut writer = engine.resume_upload(&repository(), &id).await?;
+    write(&mut writer, bytes, 60_000).await?;
+    writer.suspend().await?;
+    let writer = engine.resume_upload(&repository(), &id).await?;
+    let digest = digest(bytes);
+    writer.finish(&digest, link(engine, &digest)).await.map(|_| ())
+}
+
+#[test]
+fn a_session_and_its_rivals() {
+    let world = World::new();
+    let engine = world.open().unwrap();
+    many_threads(async {
+        let bytes = content(1, 200_000);
+        let digest = digest(&bytes);
+        let id = engine.start_upload(&repository(), Algorithm::Sha256).await.unwrap().id;
+        let outcomes = each(|_| {
+            let (engine, bytes) = (engine.clone(), bytes.clone());
+            tokio::spawn(async move {
+                let mut writer = engine.resume_upload(&repository(), &id).await?;
+                assert_eq!(writer.offset(), 0, "a session that was finished is unknown, not begun anew");
+                writer.write(bytes).await?;
+                writer.finish(&digest, link(&engine, &digest)).await
+            })
+        })
+        .await;
+        let done = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        assert_eq!(done, 1);
+        for error in outcomes.into_iter().filter_map(Result::err) {
+            assert!(matches!(error, EngineError::UploadBusy { .. } | EngineError::UploadUnknown), "{error}");
+        }
+        assert_eq!(pull(&engine, &digest).await.unwrap().unwrap(), bytes);
+        audit(&world, &engine, &[digest]).await;
+    });
+}

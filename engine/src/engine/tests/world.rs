@@ -1,0 +1,221 @@
+//! A store on simulated ports, that can be killed and robbed of its power, and whose state can be audited.
+
+use crate::blob::generation::file_path;
+use crate::clock::ManualClock;
+use crate::disk::faulty::FaultyDisk;
+use crate::disk::sim::{Cut, SimDisk};
+use crate::entropy::SeededEntropy;
+use crate::ingest::Hasher;
+use crate::limits::PAGE_ROWS;
+use crate::meta::{Batch, CommitDone, MemoryStore, MetaStore, MetaView, Placement};
+use crate::{BlobBody, Engine, EngineConfig, EngineError, Ports, UnixMillis};
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use strata_types::{Algorithm, Digest, RepositoryName};
+
+/// A metadata store whose commits are steps of the simulated disk: a power cut stops both at the same moment.
+#[derive(Debug)]
+pub(super) struct StepMeta {
+    pub(super) memory: MemoryStore,
+    disk: SimDisk,
+}
+
+impl MetaStore for StepMeta {
+    fn view(&self) -> Result<Arc<dyn MetaView>, EngineError> {
+        self.memory.view()
+    }
+
+    fn submit(&self, batch: Batch, done: CommitDone) {
+        if self.disk.step_outside() {
+            self.memory.submit(batch, done);
+        } else {
+            done(Err(EngineError::poisoned("the simulated power is off")));
+        }
+    }
+
+    fn poisoned(&self) -> Option<Arc<str>> {
+        self.memory.poisoned()
+    }
+
+    fn close(&self) {
+        self.memory.close();
+    }
+}
+
+/// Ports that outlive the engine on them.
+pub(super) struct World {
+    pub(super) disk: SimDisk,
+    pub(super) faults: FaultyDisk,
+    pub(super) meta: Arc<StepMeta>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) config: EngineConfig,
+    entropy: Arc<SeededEntropy>,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let disk = SimDisk::new();
+        let memory = MemoryStore::new().unwrap();
+        let mut config = EngineConfig::new("unused");
+        config.reserve_bytes = 64 * 1024;
+        config.hash_threads = 2;
+        config.io_threads = 3;
+        Self {
+            faults: FaultyDisk::new(Arc::new(disk.clone())),
+            meta: Arc::new(StepMeta { memory, disk: disk.clone() }),
+            disk,
+            clock: Arc::new(ManualClock::new(UnixMillis(1_800_000_000_000))),
+            config,
+            entropy: Arc::new(SeededEntropy::new(7)),
+        }
+    }
+
+    pub(super) fn open(&self) -> Result<Engine, EngineError> {
+        let ports = Ports {
+            disk: Arc::new(self.faults.clone()),
+            meta: self.meta.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+        };
+        Engine::open_with(self.config.clone(), ports)
+    }
+
+    /// Ends the process of `engine`, whose handles are dead from now on; what it wrote is there.
+    pub(super) fn kill(&mut self, engine: Engine) {
+        // A killed process takes no step any more, so the power is off for it until it is gone.
+        self.disk.cut_at(self.disk.steps() + 1);
+        let memory = self.meta.memory.kill().unwrap();
+        drop(engine);
+        self.disk.kill();
+        self.meta = Arc::new(StepMeta { memory, disk: self.disk.clone() });
+    }
+
+    /// Cuts the power of `engine`; `survivors` of the unsynced commits are found again.
+    pub(super) fn power_cut(&mut self, engine: Option<Engine>, cut: Cut, survivors: usize) {
+        self.disk.cut_at(self.disk.steps() + 1);
+        let memory = self.meta.memory.power_cut(survivors).unwrap();
+        drop(engine);
+        self.disk.power_cut(cut);
+        self.meta = Arc::new(StepMeta { memory, disk: self.disk.clone() });
+    }
+}
+
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+pub(super) fn repository() -> RepositoryName {
+    RepositoryName::parse("library/box").unwrap()
+}
+
+/// `len` bytes that depend on `seed`.
+pub(super) fn content(seed: u64, len: usize) -> Bytes {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes.into()
+}
+
+pub(super) fn digest(bytes: &[u8]) -> Digest {
+    Hasher::digest(Algorithm::Sha256, bytes)
+}
+
+/// What the service layer commits with a blob.
+pub(super) fn link(engine: &Engine, digest: &Digest) -> Batch {
+    let mut batch = Batch::new(engine.now());
+    batch.link_blob(&repository(), digest);
+    batch
+}
+
+/// Pushes a blob in one request, in pieces of `piece` bytes.
+pub(super) async fn push(engine: &Engine, bytes: &Bytes, piece: usize) -> Result<Digest, EngineError> {
+    let digest = digest(bytes);
+    let mut writer = engine.ingest(Algorithm::Sha256, None)?;
+    write(&mut writer, bytes, piece).await?;
+    writer.finish(&digest, link(engine, &digest)).await?;
+    Ok(digest)
+}
+
+pub(super) async fn write(
+    writer: &mut crate::UploadWriter,
+    bytes: &Bytes,
+    piece: usize,
+) -> Result<(), EngineError> {
+    let mut offset = 0;
+    while offset < bytes.len() {
+        let end = bytes.len().min(offset + piece);
+        writer.write(bytes.slice(offset..end)).await?;
+        offset = end;
+    }
+    Ok(())
+}
+
+/// Reads a whole blob; `None` where it is not there.
+pub(super) async fn pull(engine: &Engine, digest: &Digest) -> Result<Option<Bytes>, EngineError> {
+    match engine.open_blob(digest).await? {
+        None => Ok(None),
+        Some(BlobBody::Bytes(bytes)) => Ok(Some(bytes)),
+        Some(BlobBody::File(file)) => {
+            let mut whole = Vec::new();
+            while (whole.len() as u64) < file.len() {
+                let part = file.read_at(whole.len() as u64, 300_000).await;
+                whole.extend_from_slice(&part.map_err(|error| EngineError::io("read", error))?);
+            }
+            Ok(Some(whole.into()))
+        }
+    }
+}
+
+/// Verifies that every row has its bytes and that acknowledged blobs are there; returns the files of the rows.
+pub(super) async fn audit_blobs(engine: &Engine, acknowledged: &[Digest]) -> BTreeSet<PathBuf> {
+    let view = engine.view().unwrap();
+    let blobs = view.blobs(None, PAGE_ROWS).unwrap();
+    assert!(blobs.len() < PAGE_ROWS);
+    let mut named = BTreeSet::new();
+    for (digest, record) in &blobs {
+        let bytes = pull(engine, digest).await.unwrap().unwrap();
+        assert_eq!(Hasher::digest(digest.algorithm(), &bytes), *digest);
+        assert_eq!(bytes.len() as u64, record.size);
+        assert_eq!(crate::blob::checksum(&bytes), record.checksum);
+        if let Placement::File { generation } = record.placement {
+            named.insert(file_path(generation));
+        }
+    }
+    for digest in acknowledged {
+        assert!(blobs.iter().any(|(there, _)| there == digest), "an acknowledged blob is gone");
+        assert!(view.link(&repository(), digest).unwrap().is_some(), "its link is gone");
+    }
+    named
+}
+
+/// Verifies that every row has its bytes and every file its row, that no tombstone is left, that `acknowledged` blobs are
+/// there. For a store that was just opened, or is idle.
+pub(super) async fn audit(world: &World, engine: &Engine, acknowledged: &[Digest]) {
+    engine.parts().pending.wait_for_none();
+    let view = engine.view().unwrap();
+    let mut named = audit_blobs(engine, acknowledged).await;
+    for (id, record) in view.uploads(None, PAGE_ROWS).unwrap() {
+        if let Some(generation) = record.generation {
+            assert!(named.insert(file_path(generation)), "session {id} shares a file");
+        }
+    }
+    let (segments, files): (Vec<PathBuf>, Vec<PathBuf>) =
+        world.disk.files().into_iter().partition(|path| path.starts_with("segments"));
+    assert_eq!(files, named.into_iter().collect::<Vec<_>>(), "files and rows");
+    for path in segments {
+        let number = crate::segment::parse_name(path.file_name().unwrap().to_str().unwrap()).unwrap();
+        assert!(number <= view.last_segment().unwrap().unwrap_or(0));
+    }
+    assert!(view.tombstones(None, 1).unwrap().is_empty(), "a tombstone is left");
+    let metrics = engine.metrics();
+    assert_eq!((metrics.buffers_used, metrics.writers), (0, 0), "a buffer or a writer leaked");
+    assert_eq!(engine.parts().sessions.count(), 0, "a session stays taken");
+}

@@ -1,0 +1,160 @@
+//! The hash that names a blob, computed while it comes in, and its state as it stands in a session's record.
+//!
+//! The state's form is that of the `sha2` crate, which may change with the crate: every state carries a number for its form,
+//! and one that is not known is not used (the stored bytes are hashed again).
+
+use crate::blob::Checksum;
+use crate::meta::HashState;
+use bytes::Bytes;
+use sha2::digest::common::hazmat::{SerializableState, SerializedState};
+use sha2::{Digest as _, Sha256, Sha512};
+use strata_types::{Algorithm, Digest};
+
+/// Form of a state of nothing hashed.
+const FORM_NONE: u16 = 0;
+/// Form of the SHA-256 state of `sha2` 0.11: 104 bytes.
+const FORM_SHA256: u16 = 1;
+/// Form of the SHA-512 state of `sha2` 0.11: 208 bytes.
+const FORM_SHA512: u16 = 2;
+
+/// A hash in the making.
+#[derive(Clone)]
+pub(crate) enum Hasher {
+    Sha256(Sha256),
+    Sha512(Sha512),
+}
+
+impl std::fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.algorithm().name())
+    }
+}
+
+impl Hasher {
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Sha256 => Self::Sha256(Sha256::new()),
+            Algorithm::Sha512 => Self::Sha512(Sha512::new()),
+        }
+    }
+
+    pub(crate) const fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Sha256(_) => Algorithm::Sha256,
+            Self::Sha512(_) => Algorithm::Sha512,
+        }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Sha512(hasher) => hasher.update(bytes),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        match self {
+            Self::Sha256(hasher) => Digest::Sha256(hasher.finalize().into()),
+            Self::Sha512(hasher) => Digest::Sha512(hasher.finalize().into()),
+        }
+    }
+
+    /// The digest of `bytes`.
+    pub(crate) fn digest(algorithm: Algorithm, bytes: &[u8]) -> Digest {
+        let mut hasher = Self::new(algorithm);
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// The state for a session's record.
+    pub(crate) fn export(&self) -> HashState {
+        match self {
+            Self::Sha256(hasher) => {
+                HashState { form: FORM_SHA256, bytes: Bytes::copy_from_slice(&hasher.serialize()) }
+            }
+            Self::Sha512(hasher) => {
+                HashState { form: FORM_SHA512, bytes: Bytes::copy_from_slice(&hasher.serialize()) }
+            }
+        }
+    }
+
+    /// Continues from a session's record; `None` where the state is of another form or does not decode.
+    pub(crate) fn import(algorithm: Algorithm, state: &HashState) -> Option<Self> {
+        match (algorithm, state.form) {
+            (Algorithm::Sha256, FORM_SHA256) => {
+                let state = SerializedState::<Sha256>::try_from(&*state.bytes).ok()?;
+                Sha256::deserialize(&state).ok().map(Self::Sha256)
+            }
+            (Algorithm::Sha512, FORM_SHA512) => {
+                let state = SerializedState::<Sha512>::try_from(&*state.bytes).ok()?;
+                Sha512::deserialize(&state).ok().map(Self::Sha512)
+            }
+            _ => None,
+        }
+    }
+
+    /// The state of a session that has nothing in a file.
+    pub(crate) const fn no_state() -> HashState {
+        HashState { form: FORM_NONE, bytes: Bytes::new() }
+    }
+}
+
+/// Digest and checksum of the same bytes.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) hasher: Hasher,
+    pub(crate) checksum: Checksum,
+}
+
+impl Running {
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
+        Self { hasher: Hasher::new(algorithm), checksum: Checksum::new() }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.checksum.update(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn names_nothing_as_everybody_does() {
+        assert_eq!(Hasher::digest(Algorithm::Sha256, b"").to_string(), EMPTY);
+        let long = Hasher::digest(Algorithm::Sha512, b"abc").to_string();
+        assert!(long.starts_with("sha512:ddaf35a193617abacc417349ae204131"), "{long}");
+    }
+
+    #[test]
+    fn a_state_of_another_form_is_not_used() {
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        hasher.update(b"some");
+        let good = hasher.export();
+        assert!(Hasher::import(Algorithm::Sha256, &good).is_some());
+        assert!(Hasher::import(Algorithm::Sha512, &good).is_none());
+        assert!(Hasher::import(Algorithm::Sha256, &HashState { form: 99, ..good.clone() }).is_none());
+        assert!(
+            Hasher::import(Algorithm::Sha256, &HashState { bytes: good.bytes.slice(1..), ..good }).is_none()
+        );
+        assert!(Hasher::import(Algorithm::Sha256, &Hasher::no_state()).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn a_state_continues(front in prop::collection::vec(any::<u8>(), 0..300), back in prop::collection::vec(any::<u8>(), 0..300)) {
+            for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+                let mut hasher = Hasher::new(algorithm);
+                hasher.update(&front);
+                let mut resumed = Hasher::import(algorithm, &hasher.export()).unwrap();
+                resumed.update(&back);
+                prop_assert_eq!(resumed.finish(), Hasher::digest(algorithm, &[front.as_slice(), &back].concat()));
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! From received chunks to hashed and written bytes: receive, hash and write overlap on shared buffers.
+//!
+//! Knows buffers, offsets and one file; knows no session, no row, no commit ([`crate::upload`] does).
+
+mod buffer;
+mod extent;
+mod flow;
+mod hasher;
+mod lane;
+
+pub(crate) use buffer::{Buffer, BufferPool};
+pub(crate) use extent::{Extent, Snapshot, SnapshotSlot};
+pub(crate) use flow::{Flow, Passage};
+pub(crate) use hasher::{Hasher, Running};
+pub(crate) use lane::Lane;

@@ -1,0 +1,167 @@
+//! The durable state of a session: its record, and the checkpoints of a long stream that are written while it goes on.
+//!
+//! INVARIANT: a record never claims bytes of a file that were not synced before it was written.
+
+use super::writer::Session;
+use crate::blob::NewFile;
+use crate::error::EngineError;
+use crate::ingest::{Flow, Hasher, Passage, Running, Snapshot, SnapshotSlot};
+use crate::limits::CHECKPOINT_BYTES;
+use crate::meta::{Batch, HashState, UploadRecord};
+use crate::store::Store;
+use crate::sync::lock;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use strata_types::Algorithm;
+
+/// What a stream sent since its last checkpoint.
+#[derive(Debug)]
+pub(crate) struct Stretch {
+    /// The extents of the stretch that are under way.
+    flow: Arc<Flow>,
+    /// The hash behind its last extent.
+    snapshot: SnapshotSlot,
+    start: u64,
+    /// Whether the checkpoint of an earlier stretch is still being written.
+    running: Arc<AtomicBool>,
+}
+
+impl Stretch {
+    pub(crate) fn new(start: u64) -> Self {
+        Self::following(start, Arc::default())
+    }
+
+    fn following(start: u64, running: Arc<AtomicBool>) -> Self {
+        Self { flow: Arc::default(), snapshot: SnapshotSlot::default(), start, running }
+    }
+
+    pub(crate) fn enter(&self) -> Passage {
+        self.flow.enter()
+    }
+
+    pub(crate) fn snapshot_slot(&self) -> SnapshotSlot {
+        Arc::clone(&self.snapshot)
+    }
+
+    /// Begins a new stretch at `end` and returns the old one, if it is time for a checkpoint there and none is under way.
+    /// So all that lies before a stretch is written and synced when its own checkpoint comes.
+    pub(crate) fn close_at(&mut self, end: u64) -> Option<Self> {
+        if end - self.start < CHECKPOINT_BYTES || self.running.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        let next = Self::following(end, Arc::clone(&self.running));
+        Some(std::mem::replace(self, next))
+    }
+}
+
+/// Writes a checkpoint at `end` once all extents of `stretch` are hashed and written, while the stream goes on. One that fails
+/// for want of space costs nothing but itself.
+pub(crate) fn in_background(
+    store: &Arc<Store>,
+    session: &Arc<Session>,
+    file: &Arc<NewFile>,
+    flow: &Arc<Flow>,
+    stretch: &Stretch,
+    end: u64,
+) {
+    // The end of the upload waits for this passage: no checkpoint can be committed after it.
+    let passage = flow.enter();
+    let (store, session, file) = (Arc::clone(store), Arc::clone(session), Arc::clone(file));
+    let (snapshot, running) = (Arc::clone(&stretch.snapshot), Arc::clone(&stretch.running));
+    let written = Arc::clone(&stretch.flow);
+    stretch.flow.when_idle(move || {
+        let threads = Arc::clone(&store.writers);
+        threads.run(move || {
+            let over = move || {
+                running.store(false, Ordering::Release);
+                passage.done();
+            };
+            let snapshot = lock(&snapshot).take();
+            let Some(snapshot) = snapshot.filter(|_| !written.has_failed()) else { return over() };
+            if let Err(error) = file.sync() {
+                tracing::warn!(session = %session.hold.id(), %error, "a checkpoint was not written");
+                return over();
+            }
+            let record = session.record_at(&store, Some((&file, end)), Vec::new(), snapshot);
+            commit(&store, &session, Some(file), record, move |_| over());
+        });
+    });
+}
+
+/// Commits a record of a session, unsynced, and tells `then` what it says, or why there is none. `file` is the one that the
+/// record names.
+pub(crate) fn commit(
+    store: &Arc<Store>,
+    session: &Arc<Session>,
+    file: Option<Arc<NewFile>>,
+    record: UploadRecord,
+    then: impl FnOnce(Result<UploadRecord, EngineError>) + Send + 'static,
+) {
+    if let Err(error) = store.gate.pass() {
+        return then(Err(error));
+    }
+    let mut batch = Batch::new(store.now());
+    batch.put_upload(session.hold.id(), &record);
+    batch.set_unsynced();
+    let (session, counters) = (Arc::clone(session), Arc::clone(&store.counters));
+    store.submit(batch, move |outcome| match outcome {
+        Ok(_) => {
+            counters.checkpoints.add(1);
+            if let Some(file) = file {
+                file.set_named();
+            }
+            lock(&session.record).clone_from(&record);
+            then(Ok(record));
+        }
+        Err(error) => {
+            tracing::warn!(session = %session.hold.id(), %error, "the state of an upload session was not written");
+            then(Err(error));
+        }
+    });
+}
+
+impl Session {
+    /// The record for `file_bytes` bytes of a file and `tail` behind them; `snapshot` is the hash over the former.
+    pub(crate) fn record_at(
+        &self,
+        store: &Store,
+        file: Option<(&NewFile, u64)>,
+        tail: Vec<u8>,
+        snapshot: Snapshot,
+    ) -> UploadRecord {
+        let last = lock(&self.record);
+        let file_bytes = file.map_or(0, |(_, bytes)| bytes);
+        UploadRecord {
+            repository: last.repository.clone(),
+            algorithm: last.algorithm,
+            offset: file_bytes + tail.len() as u64,
+            hash: snapshot.hash,
+            checksum: Bytes::copy_from_slice(&snapshot.folded.to_le_bytes()),
+            generation: file.map(|(file, _)| file.generation()),
+            file_bytes,
+            tail: tail.into(),
+            created_at: last.created_at,
+            expires_at: store.now().after(store.config.upload_expiry),
+        }
+    }
+}
+
+impl Snapshot {
+    /// The state of an upload of which nothing is in a file.
+    pub(crate) const fn empty() -> Self {
+        Self { hash: Hasher::no_state(), folded: 0 }
+    }
+
+    /// The present state of hash and checksum.
+    pub(crate) fn of(running: &Running) -> Self {
+        Self { hash: running.hasher.export(), folded: running.checksum.folded() }
+    }
+}
+
+/// Hash and checksum as a record says; `None` where the record's forms are not known, and the bytes are to be hashed again.
+pub(crate) fn running(algorithm: Algorithm, hash: &HashState, checksum: &[u8]) -> Option<Running> {
+    let hasher = Hasher::import(algorithm, hash)?;
+    let folded = u64::from_le_bytes(checksum.try_into().ok()?);
+    Some(Running { hasher, checksum: crate::blob::Checksum::resume(folded) })
+}

@@ -1,0 +1,287 @@
+//! The end of an upload that becomes a blob: verify, make durable, commit. Plain code on the engine's threads, so that a client
+//! that goes away cannot tear it.
+
+use super::removal::{remove_file, remove_session};
+use super::settle::{fall_back, sync, write_rest};
+use super::start::read_all;
+use super::writer::{Session, Upload};
+use crate::blob::{NewFile, checksum};
+use crate::error::EngineError;
+use crate::ingest::Hasher;
+use crate::limits::{COMMIT_ATTEMPTS_MAX, SETTLED_STEP};
+use crate::meta::{Batch, BlobRecord, Committed, Placement, TombstoneItem};
+use crate::segment::Append;
+use crate::store::{Store, closed};
+use crate::sync::{PendingGuard, lock};
+use bytes::Bytes;
+use std::sync::Arc;
+use strata_types::Digest;
+use tokio::sync::oneshot;
+
+/// Receives the blob's row.
+type Answer = oneshot::Sender<Result<BlobRecord, EngineError>>;
+
+/// Finishes an upload, in the background, and answers. A small one is hashed here, on the caller's thread.
+pub(crate) fn start(mut upload: Box<Upload>, digest: Digest, with: Batch, answer: Answer) {
+    if let Some(session) = &upload.session {
+        session.hold.settle();
+    }
+    let pending = upload.store.pending.enter();
+    if upload.large.is_some() {
+        let flow = Arc::clone(&upload.flow);
+        return flow.when_idle(move || {
+            let threads = Arc::clone(&upload.store.writers);
+            threads.run(move || large(*upload, digest, with, pending, answer));
+        });
+    }
+    let cancelled = upload.is_cancelled();
+    let payload = Bytes::from(std::mem::take(&mut upload.tail));
+    let actual = Hasher::digest(digest.algorithm(), &payload);
+    let mut finish = Finish::new(&mut upload, digest, with, pending, answer);
+    finish.checksum = checksum(&payload);
+    finish.size = payload.len() as u64;
+    finish.payload = Some(payload);
+    drop(upload);
+    finish.verified(cancelled, actual);
+}
+
+/// Verifies and syncs a large upload, of which nothing is under way.
+fn large(mut upload: Upload, digest: Digest, with: Batch, pending: PendingGuard, answer: Answer) {
+    let cancelled = upload.is_cancelled();
+    let outcome = upload.flow.check().and_then(|()| end_of_stream(&mut upload, &digest));
+    let mut finish = Finish::new(&mut upload, digest, with, pending, answer);
+    finish.size = upload.offset;
+    finish.file = upload.large.as_ref().map(|large| Arc::clone(&large.file));
+    drop(upload);
+    match outcome {
+        Ok((actual, checksum)) => {
+            finish.checksum = checksum;
+            finish.verified(cancelled, actual);
+        }
+        Err(error) => finish.failed(error),
+    }
+}
+
+/// Writes, hashes and syncs what is left; returns digest and checksum of the whole.
+fn end_of_stream(upload: &mut Upload, digest: &Digest) -> Result<(Digest, u64), EngineError> {
+    let tail = std::mem::take(&mut upload.tail);
+    let (offset, size_hint) = (upload.offset, upload.size_hint);
+    let large = upload.large.as_mut().ok_or_else(closed)?;
+    let rest = write_rest(large, &tail, size_hint)?;
+    let hashed = large.lane.with(|running| {
+        running.update(rest.all());
+        (running.hasher.clone().finish(), running.checksum.finish())
+    });
+    drop(rest);
+    let (mut actual, checksum) = hashed.ok_or_else(closed)?;
+    if actual.algorithm() != digest.algorithm() {
+        // The client closes with another algorithm than the session was hashed with, which is rare.
+        let mut hasher = Hasher::new(digest.algorithm());
+        read_all(&large.file, offset, |block| hasher.update(block))?;
+        actual = hasher.finish();
+    }
+    // Bytes that are not wanted need no sync.
+    if actual == *digest {
+        large.file.cut(offset)?;
+        sync(large, offset)?;
+    }
+    Ok((actual, checksum))
+}
+
+/// An upload whose bytes are all there.
+struct Finish {
+    store: Arc<Store>,
+    digest: Digest,
+    size: u64,
+    checksum: u64,
+    /// The bytes of a small blob.
+    payload: Option<Bytes>,
+    /// The file of a large one.
+    file: Option<Arc<NewFile>>,
+    /// Where the bytes are, once they are durable.
+    placement: Option<Placement>,
+    with: Batch,
+    session: Option<Arc<Session>>,
+    /// Whether the last attempt expected the blob to be new.
+    expected_new: bool,
+    attempts: u32,
+    answer: Answer,
+    _pending: PendingGuard,
+}
+
+impl Finish {
+    fn new(
+        upload: &mut Upload,
+        digest: Digest,
+        with: Batch,
+        pending: PendingGuard,
+        answer: Answer,
+    ) -> Box<Self> {
+        Box::new(Self {
+            store: Arc::clone(&upload.store),
+            digest,
+            size: 0,
+            checksum: 0,
+            payload: None,
+            file: None,
+            placement: None,
+            with,
+            session: upload.session.take(),
+            expected_new: false,
+            attempts: 0,
+            answer,
+            _pending: pending,
+        })
+    }
+
+    /// Goes on with an upload whose bytes have digest `actual`.
+    fn verified(self: Box<Self>, cancelled: bool, actual: Digest) {
+        if cancelled {
+            return self.removed(EngineError::UploadUnknown);
+        }
+        if actual != self.digest {
+            self.store.counters.digest_mismatches.add(1);
+            let expected = self.digest;
+            return self.removed(EngineError::DigestMismatch { expected, actual });
+        }
+        self.commit();
+    }
+
+    /// Commits the blob, or what goes with it where the blob is there already. Reads the metadata: not for the threads of the
+    /// commit queue and the segments.
+    fn commit(mut self: Box<Self>) {
+        let existing = match self.store.gate.pass().and_then(|()| self.store.view()?.blob(&self.digest)) {
+            Ok(existing) => existing,
+            Err(error) => return self.failed(error),
+        };
+        if let Some(existing) = existing {
+            return self.commit_existing(existing);
+        }
+        if let Some(file) = &self.file {
+            self.placement = Some(Placement::File { generation: file.generation() });
+        }
+        match (self.placement, self.payload.clone()) {
+            (Some(placement), _) => self.commit_new(placement),
+            (None, Some(payload)) => self.append(payload),
+            (None, None) => self.failed(closed()),
+        }
+    }
+
+    fn append(self: Box<Self>, payload: Bytes) {
+        let store = Arc::clone(&self.store);
+        let (digest, checksum) = (self.digest, self.checksum);
+        let mut this = self;
+        let placed = Box::new(move |place| match place {
+            Ok(placement) => {
+                this.placement = Some(placement);
+                this.commit_new(placement);
+            }
+            Err(error) => this.failed(error),
+        });
+        store.appender.append(Append { digest, payload, checksum, placed });
+    }
+
+    fn commit_new(mut self: Box<Self>, placement: Placement) {
+        self.expected_new = true;
+        let record =
+            BlobRecord { size: self.size, placement, checksum: self.checksum, created_at: self.with.at() };
+        let mut batch = self.with.clone();
+        batch.put_blob(&self.digest, &record);
+        if let Some(session) = &self.session {
+            batch.delete_upload(session.hold.id(), &lock(&session.record));
+        }
+        if let Some(settled) = self.store.files.generations.settled_every(SETTLED_STEP) {
+            batch.set_settled(settled);
+        }
+        self.submit(batch, move |this| {
+            if let Some(file) = &this.file {
+                file.set_named();
+            }
+            this.store.counters.blobs_stored.add(1);
+            this.store.counters.bytes_stored.add(this.size);
+            this.done(record);
+        });
+    }
+
+    fn commit_existing(mut self: Box<Self>, existing: BlobRecord) {
+        self.expected_new = false;
+        let mut batch = self.with.clone();
+        // A sweep that removes the blob at this moment must not leave what goes with it dangling.
+        batch.expect_blob(&self.digest);
+        let mut named = None;
+        if let Some(session) = &self.session {
+            let record = lock(&session.record);
+            batch.delete_upload(session.hold.id(), &record);
+            named = record.generation;
+            if let Some(generation) = named {
+                batch.put_tombstone(TombstoneItem::File { generation }, record.file_bytes);
+            }
+        }
+        self.submit(batch, move |mut this| {
+            this.store.counters.blobs_deduplicated.add(1);
+            // A file that no row ever named goes with its last handle.
+            this.file = None;
+            if let Some(generation) = named {
+                remove_file(&this.store, generation);
+            }
+            this.done(existing);
+        });
+    }
+
+    fn submit(self: Box<Self>, mut batch: Batch, then: impl FnOnce(Box<Self>) + Send + 'static) {
+        batch.set_synced();
+        let store = Arc::clone(&self.store);
+        let mut this = self;
+        store.submit(batch, move |outcome: Result<Committed, EngineError>| match outcome {
+            Ok(_) => then(this),
+            Err(EngineError::Conflict) => {
+                this.attempts += 1;
+                let threads = Arc::clone(&this.store.writers);
+                threads.run(move || this.again());
+            }
+            Err(error) => this.failed(error),
+        });
+    }
+
+    /// After a lost race: with another upload of the same blob, with its removal, or one that the service layer's part lost.
+    fn again(self: Box<Self>) {
+        let present = match self.store.view().and_then(|view| view.blob(&self.digest)) {
+            Ok(blob) => blob.is_some(),
+            Err(error) => return self.failed(error),
+        };
+        if present == self.expected_new && self.attempts < COMMIT_ATTEMPTS_MAX {
+            return self.commit();
+        }
+        self.failed(EngineError::Conflict);
+    }
+
+    /// Gives up without a blob. The session stays at its last durable state.
+    fn failed(mut self: Box<Self>, error: EngineError) {
+        if let Some(session) = self.session.take() {
+            // After a poisoning the outcome of the commit is open: nothing may be cut.
+            if self.store.gate.poisoned().is_none() {
+                fall_back(&session, self.file.as_deref());
+            }
+        } else {
+            self.store.counters.uploads_abandoned.add(1);
+        }
+        self.file = None;
+        drop(self.answer.send(Err(error)));
+    }
+
+    /// Gives up and removes the session too.
+    fn removed(mut self: Box<Self>, error: EngineError) {
+        self.file = None;
+        let Some(session) = self.session.take() else { return self.failed(error) };
+        let store = Arc::clone(&self.store);
+        remove_session(&store, session, move |_| {
+            drop(self.answer.send(Err(error)));
+        });
+    }
+
+    fn done(mut self: Box<Self>, record: BlobRecord) {
+        // The session is free before anybody is told.
+        self.session = None;
+        drop(self.answer.send(Ok(record)));
+    }
+}

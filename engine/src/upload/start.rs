@@ -1,0 +1,175 @@
+//! Beginning an upload, and coming back to one.
+
+use super::checkpoint;
+use super::removal::visible;
+use super::session::{Hold, Taken};
+use super::writer::{Upload, UploadWriter};
+use super::{UploadStatus, removal};
+use crate::blob::NewFile;
+use crate::error::EngineError;
+use crate::ingest::{Hasher, Running};
+use crate::limits::BUFFER_BYTES;
+use crate::meta::{Batch, UploadRecord};
+use crate::store::{Store, closed};
+use bytes::Bytes;
+use std::io;
+use std::sync::Arc;
+use strata_types::{Algorithm, RepositoryName, UploadId};
+use tokio::sync::oneshot;
+
+/// Starts a session.
+pub(crate) async fn start_session(
+    store: &Arc<Store>,
+    repository: &RepositoryName,
+    algorithm: Algorithm,
+) -> Result<UploadStatus, EngineError> {
+    store.gate.admit()?;
+    let mut random = [0; 16];
+    store.entropy.fill(&mut random)?;
+    let id = UploadId::from_random(random);
+    let now = store.now();
+    let record = UploadRecord {
+        repository: repository.clone(),
+        algorithm,
+        offset: 0,
+        hash: Hasher::no_state(),
+        checksum: Bytes::from_static(&[0; 8]),
+        generation: None,
+        file_bytes: 0,
+        tail: Bytes::new(),
+        created_at: now,
+        expires_at: now.after(store.config.upload_expiry),
+    };
+    let mut batch = Batch::new(now);
+    batch.put_upload(&id, &record);
+    batch.set_unsynced();
+    store.commit(batch).await?;
+    store.counters.sessions_started.add(1);
+    Ok(UploadStatus { id, offset: 0, algorithm })
+}
+
+/// What a session holds: its writer's count while there is one, else what its row says.
+pub(crate) async fn status(
+    store: &Arc<Store>,
+    repository: &RepositoryName,
+    id: &UploadId,
+) -> Result<UploadStatus, EngineError> {
+    let live = store.sessions.offset(id).await?;
+    let record = visible(store, repository, id)?.ok_or(EngineError::UploadUnknown)?;
+    Ok(UploadStatus { id: *id, offset: live.unwrap_or(record.offset), algorithm: record.algorithm })
+}
+
+/// A writer that lives within one request.
+pub(crate) fn ingest(
+    store: &Arc<Store>,
+    algorithm: Algorithm,
+    size_hint: Option<u64>,
+) -> Result<UploadWriter, EngineError> {
+    store.gate.admit()?;
+    Ok(UploadWriter::new(Upload::new(store, algorithm, size_hint, Vec::new())))
+}
+
+/// Opens a session for writing.
+pub(crate) async fn resume(
+    store: &Arc<Store>,
+    repository: &RepositoryName,
+    id: &UploadId,
+) -> Result<UploadWriter, EngineError> {
+    store.gate.admit()?;
+    // Before the session is taken: a stranger to it must not learn whether somebody writes to it.
+    visible(store, repository, id)?.ok_or(EngineError::UploadUnknown)?;
+    let hold = match store.sessions.take(id).await {
+        Taken::Free(hold) => hold,
+        Taken::Busy(offset) => return Err(EngineError::UploadBusy { offset }),
+    };
+    // Again, now that nobody can change it.
+    let record = visible(store, repository, id)?.ok_or(EngineError::UploadUnknown)?;
+    let mut upload = Upload::new(store, record.algorithm, None, record.tail.to_vec());
+    let Some(generation) = record.generation else {
+        upload.belongs_to(hold, record);
+        return Ok(UploadWriter::new(upload));
+    };
+    let (sender, receiver) = oneshot::channel();
+    let (same, row) = (Arc::clone(store), record.clone());
+    store.writers.run(move || drop(sender.send(reopen(&same, generation, &row))));
+    match receiver.await.unwrap_or_else(|_| Err(closed())) {
+        Ok((file, running, durable)) => {
+            upload.continue_in(file, record.file_bytes, durable, running);
+            upload.belongs_to(hold, record);
+            Ok(UploadWriter::new(upload))
+        }
+        Err(error) => {
+            drop(upload);
+            Err(give_up_if_lost(store, hold, &record, error).await)
+        }
+    }
+}
+
+/// Opens the file of a session and continues its hash. Returns how many bytes of it are durable, the tail's included.
+fn reopen(
+    store: &Arc<Store>,
+    generation: u64,
+    record: &UploadRecord,
+) -> Result<(NewFile, Running, u64), EngineError> {
+    let file = store.files.reopen(generation)?;
+    let len = file.len()?;
+    if len < record.file_bytes {
+        return Err(EngineError::corrupt(format!(
+            "the file of upload session holds {len} bytes instead of {}",
+            record.file_bytes
+        )));
+    }
+    // What a failed request left behind the last good state.
+    file.cut(record.offset)?;
+    let running = match checkpoint::running(record.algorithm, &record.hash, &record.checksum) {
+        Some(running) => running,
+        None => hash_again(&file, record)?,
+    };
+    // A file that reaches as far as the tail holds the tail: every writer writes the same bytes there, and the first one synced
+    // them before it wrote the row.
+    let durable = if len >= record.offset { record.offset } else { record.file_bytes };
+    Ok((file, running, durable))
+}
+
+fn hash_again(file: &NewFile, record: &UploadRecord) -> Result<Running, EngineError> {
+    let mut running = Running::new(record.algorithm);
+    read_all(file, record.file_bytes, |block| running.update(block))?;
+    Ok(running)
+}
+
+/// Reads the first `len` bytes of a file, piece by piece.
+pub(crate) fn read_all(file: &NewFile, len: u64, mut take: impl FnMut(&[u8])) -> Result<(), EngineError> {
+    let mut buffer = vec![0; usize::try_from(len).unwrap_or(usize::MAX).min(BUFFER_BYTES)];
+    let mut offset = 0;
+    while offset < len {
+        let count = usize::try_from(len - offset).unwrap_or(usize::MAX).min(buffer.len());
+        let part = buffer.get_mut(..count).unwrap_or_default();
+        file.read(part, offset)?;
+        take(part);
+        offset += count as u64;
+    }
+    Ok(())
+}
+
+/// A session whose file is gone or too short (somebody removed it) can never be finished: it is removed, and the client starts
+/// anew. Any other failure leaves it.
+async fn give_up_if_lost(
+    store: &Arc<Store>,
+    hold: Hold,
+    record: &UploadRecord,
+    error: EngineError,
+) -> EngineError {
+    let lost = match &error {
+        EngineError::Corrupt { .. } => true,
+        EngineError::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+        _ => false,
+    };
+    if !lost {
+        return error;
+    }
+    tracing::error!(session = %hold.id(), %error, "the bytes of an upload session are gone; the session is dropped");
+    match removal::remove_held(store, hold, record).await {
+        Ok(()) => EngineError::UploadUnknown,
+        Err(error) => error,
+    }
+}
