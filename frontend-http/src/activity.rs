@@ -105,6 +105,8 @@ impl Activity {
     pub(crate) fn request(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Relaxed);
         self.header_since.store(NEVER, Relaxed);
+        // Another request on the connection means that the last body did come to its end.
+        self.unread_body.store(false, Relaxed);
         InFlight { activity: Arc::clone(self), responding: false }
     }
 
@@ -115,7 +117,7 @@ impl Activity {
 
     /// Whether to read on for a while after the last byte was written, so that the peer gets to see the answer.
     pub(crate) fn has_unread_body(&self) -> bool {
-        self.unread_body.load(Relaxed)
+        self.unread_body.load(Relaxed) && !self.multiplexed.load(Relaxed)
     }
 
     /// The connection was told to end.

@@ -20,8 +20,8 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use overseer::{Overseer, Verdict};
-use socket2::SockRef;
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::{Pin, pin};
@@ -89,13 +89,13 @@ pub(crate) async fn serve<H: Handler>(
     let Ok(local) = stream.local_addr() else { return };
     // Answers are written whole or with MSG_MORE; nothing is gained by the kernel waiting for more.
     let _ = stream.set_nodelay(true);
-    if let Some(bytes) = shared.limits.send_buffer {
-        let _ = SockRef::from(&stream).set_send_buffer_size(bytes);
-    }
     let activity = Activity::new();
     let overseer =
         Overseer::new(Arc::clone(&activity), shared.limits.clone(), shared.connections.subscribe());
     let socket = Socket::new(stream, Arc::clone(&activity), Arc::clone(&open.metrics));
+    if let Some(bytes) = shared.limits.send_buffer {
+        socket.set_send_buffer(bytes);
+    }
     let info = ConnectionInfo {
         peer,
         local,
@@ -184,16 +184,18 @@ impl<H: Handler> Life<H> {
     }
 
     async fn h1(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Option<Expiry> {
+        let peer = self.info.peer;
         let (service, overseer) = self.into_service();
         let connection = h1_builder(overseer.limits()).serve_connection(TokioIo::new(stream), service);
-        drive(connection, http1::Connection::graceful_shutdown, overseer).await
+        drive(peer, connection, http1::Connection::graceful_shutdown, overseer).await
     }
 
     async fn h2(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Option<Expiry> {
         self.activity.set_multiplexed();
+        let peer = self.info.peer;
         let (service, overseer) = self.into_service();
         let connection = h2_builder(overseer.limits()).serve_connection(TokioIo::new(stream), service);
-        drive(connection, http2::Connection::graceful_shutdown, overseer).await
+        drive(peer, connection, http2::Connection::graceful_shutdown, overseer).await
     }
 
     fn into_service(self) -> (Exchanges<H>, Overseer) {
@@ -204,6 +206,7 @@ impl<H: Handler> Life<H> {
 
 /// Polls hyper's connection and, after each step of it, asks the overseer whether it may go on.
 async fn drive<C: Future<Output = hyper::Result<()>>>(
+    peer: SocketAddr,
     connection: C,
     finish: impl Fn(Pin<&mut C>),
     mut overseer: Overseer,
@@ -215,7 +218,7 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
             biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
-                    tracing::debug!(%error, "connection ended");
+                    tracing::debug!(%peer, %error, cause = error.source(), "the connection broke");
                 }
                 return expired;
             }

@@ -34,6 +34,11 @@ impl Socket {
         &self.metrics
     }
 
+    /// Sets `SO_SNDBUF`, which the kernel otherwise tunes by itself.
+    pub(crate) fn set_send_buffer(&self, bytes: usize) {
+        let _ = SockRef::from(&self.stream).set_send_buffer_size(bytes);
+    }
+
     /// Runs a system call that writes to the socket until it does not ask to wait.
     pub(crate) fn poll_send(
         &self,

@@ -3,7 +3,7 @@
 //! One piece is read ahead while the last one is being sent. Pieces are accounted for in the store-wide read budget until
 //! the connection has let go of them; when the budget is spent they become small.
 
-use super::{FileSource, Progress, ReadFuture};
+use super::{FileSource, Progress, ReadFuture, too_short};
 use crate::read_budget::{Grant, ReadBudget};
 use bytes::Bytes;
 use std::io;
@@ -27,6 +27,7 @@ pub(super) struct FileReader {
 /// A read under way or done.
 struct Ahead {
     read: ReadState,
+    offset: u64,
     asked: usize,
     grant: Option<Grant>,
 }
@@ -58,7 +59,8 @@ impl FileReader {
         let bytes = match result {
             Err(error) => return Poll::Ready(Some(Err(error))),
             Ok(bytes) if bytes.len() < ahead.asked => {
-                return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())));
+                let end = ahead.offset + bytes.len() as u64;
+                return Poll::Ready(Some(Err(too_short(&self.file, end))));
             }
             Ok(bytes) => bytes.slice(..ahead.asked),
         };
@@ -80,9 +82,10 @@ impl FileReader {
         let whole = usize::try_from(left).unwrap_or(usize::MAX).min(self.piece);
         let grant = self.budget.take(whole);
         let asked = if grant.is_some() { whole } else { whole.min(PIECE_MIN) };
-        let read = Arc::clone(&self.file).read_at(self.rest.start, asked);
+        let offset = self.rest.start;
+        let read = Arc::clone(&self.file).read_at(offset, asked);
         self.rest.start += asked as u64;
-        Some(Ahead { read: ReadState::Running(read), asked, grant })
+        Some(Ahead { read: ReadState::Running(read), offset, asked, grant })
     }
 }
 

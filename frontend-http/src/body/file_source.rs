@@ -28,3 +28,15 @@ pub trait FileSource: Debug + Send + Sync + 'static {
     /// (of the future) whatever the disk says.
     fn read_at(self: Arc<Self>, offset: u64, len: usize) -> ReadFuture;
 }
+
+/// A file ended before the range that is being sent. Somebody cut a file of the store: the log has to say so, and the client
+/// must not take what it got for whole.
+pub(crate) fn too_short(file: &Arc<dyn FileSource>, end: u64) -> io::Error {
+    tracing::error!(
+        ?file,
+        len = file.len(),
+        end,
+        "a stored file has become shorter, what is sent from it is cut"
+    );
+    io::ErrorKind::UnexpectedEof.into()
+}

@@ -8,9 +8,16 @@ use std::num::NonZeroU64;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Semaphore;
 
 /// A range is asked for this far ahead of the part that is waited for, so that the disk always has work.
 const AHEAD: u64 = 8 << 20;
+
+/// Threads of the blocking pool that read ahead at the same time, for all connections.
+const READS_MAX: usize = 32;
+
+/// What such a thread reads into, and forgets.
+const SCRATCH: usize = 128 << 10;
 
 /// Distance of the samples where the kernel cannot count cached pages: half of the smallest usual read-ahead window.
 const SAMPLE_STEP: u64 = 64 << 10;
@@ -82,13 +89,23 @@ fn cached_pages(file: BorrowedFd<'_>, offset: u64, len: u64) -> Option<u64> {
     None
 }
 
-/// Reads a range into the page cache and returns when it is there. Blocks: for the blocking pool. Errors are left for the
-/// transfer to meet.
-pub(super) fn warm(file: &Arc<dyn FileSource>, offset: u64, len: u64) {
+/// Reads a range into the page cache and returns when it is there. Errors are left for the transfer to meet.
+pub(super) async fn warm(file: Arc<dyn FileSource>, offset: u64, len: u64) {
+    static GATE: Semaphore = Semaphore::const_new(READS_MAX);
+    // The gate is never closed, and the pool fails only when the runtime ends: then sendfile may wait for the disk itself.
+    let permit = GATE.acquire().await.ok();
+    let read = tokio::task::spawn_blocking(move || {
+        read_through(&file, offset, len);
+        drop(permit);
+    });
+    let _ = read.await;
+}
+
+fn read_through(file: &Arc<dyn FileSource>, offset: u64, len: u64) {
     let Some(fd) = file.as_fd() else { return };
     let ahead = file.len().saturating_sub(offset).min(AHEAD.max(len));
     let _ = fadvise(fd, offset, NonZeroU64::new(ahead), Advice::WillNeed);
-    let mut scratch = vec![0_u8; 128 << 10];
+    let mut scratch = vec![0_u8; SCRATCH];
     let mut done = 0;
     while done < len {
         let take = scratch.len().min(usize::try_from(len - done).unwrap_or(usize::MAX));

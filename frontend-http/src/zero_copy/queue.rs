@@ -92,10 +92,11 @@ impl Queue {
             Some(front) if front.at == self.region.offset(slice) && front.left == slice.len() => {
                 Ok(front.clone())
             }
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "a stand-in for a file range came back changed: the connection is ended before a wrong byte is sent",
-            )),
+            _ => {
+                let reason = "a stand-in for a file range came back changed: the connection is ended, no byte of it is sent";
+                tracing::error!("{reason}");
+                Err(io::Error::new(io::ErrorKind::InvalidData, reason))
+            }
         }
     }
 

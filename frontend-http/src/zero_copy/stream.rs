@@ -2,7 +2,7 @@
 
 use super::cold;
 use super::queue::{Pending, Queue};
-use crate::body::ReadFuture;
+use crate::body::{ReadFuture, too_short};
 use crate::socket::{Socket, send_slices};
 use bytes::{Buf, Bytes};
 use rustix::fs::sendfile;
@@ -14,7 +14,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::task::JoinHandle;
 
 /// The most that one sendfile call sends: about a third of a millisecond of a core.
 const SEND_MAX: usize = 2 << 20;
@@ -41,7 +40,7 @@ pub(crate) struct ZeroCopyStream {
 enum Work {
     None,
     /// The blocking pool brings the next part of the range into the page cache.
-    Warming(JoinHandle<()>),
+    Warming(Pin<Box<dyn Future<Output = ()> + Send>>),
     /// The next part of the range is being read, because it cannot be sent.
     Reading(ReadFuture),
     /// What was read and not yet written.
@@ -124,30 +123,23 @@ impl ZeroCopyStream {
     /// Ready when the part to be sent next is in the page cache, as far as can be known.
     fn poll_warm(&mut self, cx: &mut Context<'_>, queue: &Queue, range: &Pending) -> Poll<()> {
         let len = range.left.min(SEND_MAX) as u64;
-        if let Work::Warming(handle) = &mut self.work {
-            // It fails only when the runtime is shutting down; then sendfile may as well wait for the disk itself.
-            let _ = ready!(Pin::new(handle).poll(cx));
+        if !matches!(self.work, Work::Warming(_)) {
+            if range.offset < range.warm_until {
+                return Poll::Ready(());
+            }
+            if range.file.as_fd().is_none_or(|file| cold::is_warm(file, range.offset, len)) {
+                queue.set_warm(range.offset + len);
+                return Poll::Ready(());
+            }
+            self.socket.metrics().cold_reads.increment();
+            self.work = Work::Warming(Box::pin(cold::warm(Arc::clone(&range.file), range.offset, len)));
+        }
+        if let Work::Warming(warming) = &mut self.work {
+            ready!(warming.as_mut().poll(cx));
             self.work = Work::None;
-            queue.set_warm(range.offset + len);
-            return Poll::Ready(());
         }
-        if range.offset < range.warm_until {
-            return Poll::Ready(());
-        }
-        if range.file.as_fd().is_none_or(|file| cold::is_warm(file, range.offset, len)) {
-            queue.set_warm(range.offset + len);
-            return Poll::Ready(());
-        }
-        self.socket.metrics().cold_reads.increment();
-        let (file, offset) = (Arc::clone(&range.file), range.offset);
-        let mut handle = tokio::task::spawn_blocking(move || cold::warm(&file, offset, len));
-        let done = Pin::new(&mut handle).poll(cx).is_ready();
-        if done {
-            queue.set_warm(range.offset + len);
-            return Poll::Ready(());
-        }
-        self.work = Work::Warming(handle);
-        Poll::Pending
+        queue.set_warm(range.offset + len);
+        Poll::Ready(())
     }
 
     fn poll_sendfile(&self, cx: &mut Context<'_>, range: &Pending) -> Poll<io::Result<usize>> {
@@ -158,7 +150,7 @@ impl ZeroCopyStream {
         let sent =
             ready!(self.socket.poll_send(cx, |stream| Ok(sendfile(stream, file, Some(&mut offset), len)?)))?;
         if sent == 0 {
-            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            return Poll::Ready(Err(too_short(&range.file, range.offset)));
         }
         self.socket.metrics().bytes_zero_copy.add(sent as u64);
         Poll::Ready(Ok(sent))
@@ -178,7 +170,7 @@ impl ZeroCopyStream {
                     self.work = Work::None;
                     let bytes = bytes?;
                     if bytes.is_empty() {
-                        return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                        return Poll::Ready(Err(too_short(&range.file, range.offset)));
                     }
                     self.work = Work::Unsent(bytes);
                 }

@@ -1,11 +1,14 @@
 //! What is cut and what is not.
 
 use super::client::Client;
-use super::server::{Offered, PlainFile, TestServer, eventually, quick, random_file};
+use super::server::{Offered, PlainFile, TestServer, eventually, open_descriptors, quick, random_file};
 use crate::limits::HttpLimits;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn a_head_that_does_not_end_is_cut() {
@@ -146,4 +149,33 @@ async fn at_the_limit_of_connections_an_idle_one_gives_way() {
     assert!(first.ended().await);
     server.app.release.notify_waiters();
     assert_eq!(busy.head().await.unwrap().status, 200, "a busy one is left alone");
+}
+
+/// Runs in a process of its own, where the limit of open files is small.
+#[tokio::test]
+async fn want_of_descriptors_passes() {
+    const CHILD: &str = "STRATA_TEST_WITHOUT_DESCRIPTORS";
+    if std::env::var_os(CHILD).is_none() {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "connection::tests::limits::want_of_descriptors_passes"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+        return;
+    }
+    let server = TestServer::start(HttpLimits::default());
+    let mut first = Client::connect(server.address).await;
+    assert_eq!(first.get("/bytes/1").await.1, 1);
+    let few = Rlimit { current: Some(open_descriptors() as u64 + 8), ..getrlimit(Resource::Nofile) };
+    setrlimit(Resource::Nofile, few).unwrap();
+    let mut clients = Vec::new();
+    while let Ok(client) = TcpStream::connect(server.address).await {
+        clients.push(client);
+    }
+    server.until("accepting fails", |metrics| metrics.accept_errors.get() > 0).await;
+    assert_eq!(first.get("/bytes/2").await.1, 2, "what is open goes on");
+    let last = clients.pop().unwrap();
+    drop(clients);
+    assert_eq!(Client::over(last).get("/bytes/3").await.1, 3, "what waited is served");
 }

@@ -210,9 +210,14 @@ async fn what_is_not_in_the_page_cache_is_read_ahead() {
     assert_eq!(sent, len);
     assert!(server.metrics().cold_reads.get() > 0);
     assert_eq!(digest, digest_of(&file, 0..len));
-    let cold = server.metrics().cold_reads.get();
-    assert_eq!(client.get("/file/f").await.2, digest);
-    assert_eq!(server.metrics().cold_reads.get(), cold, "now it is warm");
+    // The system may drop what it read at any time, but not each time.
+    let mut is_warm = false;
+    for _ in 0..20 {
+        let cold = server.metrics().cold_reads.get();
+        assert_eq!(client.get("/file/f").await.2, digest);
+        is_warm |= server.metrics().cold_reads.get() == cold;
+    }
+    assert!(is_warm, "what was just read is read ahead again");
 }
 
 #[tokio::test]

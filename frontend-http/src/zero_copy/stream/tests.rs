@@ -4,6 +4,8 @@ use super::*;
 use crate::activity::Activity;
 use crate::body::{FileSource, Progress};
 use crate::connection_metrics::ListenerMetrics;
+use proptest::prelude::*;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
@@ -147,4 +149,75 @@ async fn what_was_read_ahead_is_read_first() {
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "GET / HTTP");
+}
+
+/// What hyper might be given to write.
+#[derive(Debug, Clone)]
+enum Chunk {
+    Memory(Vec<u8>),
+    Range { offset: usize, len: usize },
+}
+
+const CONTENT: usize = 1 << 20;
+
+fn chunk() -> impl Strategy<Value = Chunk> {
+    let len = prop_oneof![Just(1), 1..100_usize, 1..300_000_usize];
+    prop_oneof![
+        proptest::collection::vec(any::<u8>(), 1..2000).prop_map(Chunk::Memory),
+        (0..CONTENT - 300_000, len).prop_map(|(offset, len)| Chunk::Range { offset, len }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Any row of slices and ranges, through a socket of any size, written as hyper writes: all that is left, again and again.
+    #[test]
+    fn any_row_arrives_as_it_is(
+        chunks in proptest::collection::vec(chunk(), 1..40),
+        send_buffer in prop_oneof![Just(2048_usize), 4096..200_000_usize],
+    ) {
+        let content: Vec<u8> = (0..CONTENT as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+        let mut expected = Vec::new();
+        for chunk in &chunks {
+            match chunk {
+                Chunk::Memory(bytes) => expected.extend_from_slice(bytes),
+                Chunk::Range { offset, len } => expected.extend_from_slice(&content[*offset..offset + len]),
+            }
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let arrived = runtime.block_on(async {
+            let (mut stream, mut client) = pair().await;
+            stream.socket.set_send_buffer(send_buffer);
+            let file = file(&content);
+            let progress = Arc::new(Progress::new(expected.len() as u64));
+            let queue = Arc::clone(stream.queue().unwrap());
+            let mut left: VecDeque<Bytes> = chunks
+                .iter()
+                .map(|chunk| match chunk {
+                    Chunk::Memory(bytes) => Bytes::copy_from_slice(bytes),
+                    Chunk::Range { offset, len } => queue.push(&file, *offset as u64, *len, &progress),
+                })
+                .collect();
+            let reader = tokio::spawn(async move {
+                let mut arrived = Vec::new();
+                client.read_to_end(&mut arrived).await.map(|_| arrived)
+            });
+            while !left.is_empty() {
+                let slices: Vec<IoSlice<'_>> = left.iter().map(|bytes| IoSlice::new(bytes)).collect();
+                let mut sent = write(&mut stream, &slices).await.unwrap();
+                while sent > 0 {
+                    let take = sent.min(left[0].len());
+                    left[0].advance(take);
+                    sent -= take;
+                    if left[0].is_empty() {
+                        left.pop_front();
+                    }
+                }
+            }
+            drop(stream);
+            reader.await.unwrap().unwrap()
+        });
+        prop_assert!(arrived == expected, "{} bytes arrived, {} were written", arrived.len(), expected.len());
+    }
 }
