@@ -10,6 +10,8 @@ use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
+use crate::content::MANIFEST_TYPE;
+
 /// How much one receive may discard.
 const DISCARD_BYTES: usize = 1 << 20;
 /// How much of a reply is read together with its head: small bodies come in one call.
@@ -94,7 +96,8 @@ impl Connection {
 
     /// The bytes of a request without a body.
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
-        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nAccept: */*\r\n", self.address);
+        let mut text =
+            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nAccept: {MANIFEST_TYPE}, */*\r\n", self.address);
         for (name, value) in headers {
             text.extend([name, ": ", value, "\r\n"]);
         }
