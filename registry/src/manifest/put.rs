@@ -100,7 +100,7 @@ impl Registry {
 
     /// Checks the references and commits, as often as the commit loses a race.
     async fn commit_manifest(&self, ctx: &Context, push: &Arc<Push>, weight: usize) -> Result<()> {
-        let mut attempts = Attempts::default();
+        let mut attempts = Attempts::new();
         let mut lease: Option<Lease> = None;
         loop {
             let outcome = self.try_commit(ctx, push, weight, lease.as_ref(), &mut attempts).await;
