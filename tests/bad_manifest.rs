@@ -64,7 +64,7 @@ fn bytes_that_are_no_json() {
         ("latin-1", [&b"{\"annotations\":{\"a\":\"\xe9\"},"[..], &text.as_bytes()[1..]].concat()),
         ("comment", format!("/* */ {text}").into_bytes()),
         ("single quotes", text.replace('"', "'").into_bytes()),
-        ("trailing comma", text.replace("]}", "],}").into_bytes()),
+        ("trailing comma", text.replace(":2}", ":2,}").into_bytes()),
         ("lone surrogate", format!("{{\"mediaType\":\"\\ud800\",{}", &text[1..]).into_bytes()),
     ];
     for (what, body) in bodies {

@@ -96,6 +96,25 @@ fn a_blob() {
 }
 
 #[test]
+fn a_blob_that_a_manifest_needs_stays() {
+    let registry = registry!().start();
+    let repository = registry.repository("a/b");
+    let image = Image::small(9);
+    repository.push_image("latest", &image);
+    for blob in image.blobs() {
+        let target = repository.blob(&strata_harness::sha256(blob));
+        registry.endpoint().delete(target).expect_error(405, "UNSUPPORTED");
+        repository.expect_blob(&strata_harness::sha256(blob), blob);
+    }
+    registry.endpoint().delete(repository.manifest("latest")).expect(202);
+    registry.endpoint().delete(repository.manifest(&image.manifest.digest())).expect(202);
+    for blob in image.blobs() {
+        registry.endpoint().delete(repository.blob(&strata_harness::sha256(blob))).expect(202);
+        repository.expect_no_blob(&strata_harness::sha256(blob));
+    }
+}
+
+#[test]
 fn what_never_was() {
     let registry = registry!().start();
     let repository = registry.repository("a/b");

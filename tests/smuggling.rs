@@ -10,6 +10,9 @@
 use strata_harness::random::noise;
 use strata_harness::{Connection, Repository, Request, TestRegistry, registry, sha256};
 
+/// Whatever hangs is cut after a second.
+const LIMITS: &str = "[http]\nheader-timeout = \"1s\"\nidle-timeout = \"1s\"\nbody-stall = \"1s\"\n";
+
 /// What a smuggled request would do: it makes a session that nobody asked for.
 const SMUGGLED: &str = "POST /v2/smuggled/x/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
 
@@ -19,7 +22,6 @@ fn statuses(registry: &TestRegistry, bytes: &[u8]) -> Vec<u16> {
     let mut connection: Connection = registry.endpoint().connect();
     // The server may refuse and close before everything is written.
     let _ = connection.send_bytes(bytes);
-    let _ = connection.finish_sending();
     let text = connection.read_to_end().expect("the server closes the connection");
     let text = String::from_utf8_lossy(&text).into_owned();
     let status = |part: &str| part.split(' ').nth(1).and_then(|code| code.parse().ok());
@@ -43,7 +45,7 @@ fn expect_one_refusal(registry: &TestRegistry, what: &str, bytes: &[u8]) {
 
 #[test]
 fn both_lengths() {
-    let registry = registry!().start();
+    let registry = registry!().config(LIMITS).start();
     let repository = registry.repository("a/b");
     let target = target(&repository, b"");
     let framings = [
@@ -62,7 +64,7 @@ fn both_lengths() {
 
 #[test]
 fn lengths_that_disagree() {
-    let registry = registry!().start();
+    let registry = registry!().config(LIMITS).start();
     let repository = registry.repository("a/b");
     let target = target(&repository, b"abcd");
     for framing in [
@@ -84,7 +86,7 @@ fn lengths_that_disagree() {
 
 #[test]
 fn codings_that_are_not_chunked() {
-    let registry = registry!().start();
+    let registry = registry!().config(LIMITS).start();
     let repository = registry.repository("a/b");
     let target = target(&repository, b"");
     for coding in [
@@ -106,7 +108,7 @@ fn codings_that_are_not_chunked() {
 
 #[test]
 fn chunks_that_are_none() {
-    let registry = registry!().start();
+    let registry = registry!().config(LIMITS).start();
     let repository = registry.repository("a/b");
     let target = target(&repository, b"abcd");
     let bodies = [
@@ -133,7 +135,7 @@ fn chunks_that_are_none() {
 
 #[test]
 fn chunk_extensions_and_trailers_do_not_count() {
-    let registry = registry!().start();
+    let registry = registry!().config(LIMITS).start();
     let repository = registry.repository("a/b");
     let body = b"abcd";
     let bytes = format!(
@@ -147,7 +149,7 @@ fn chunk_extensions_and_trailers_do_not_count() {
 
 #[test]
 fn chunk_extensions_and_trailers_without_end() {
-    let registry = registry!().start();
+    let registry = registry!().config(LIMITS).start();
     let repository = registry.repository("a/b");
     let head = format!(
         "POST {} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -163,7 +165,7 @@ fn chunk_extensions_and_trailers_without_end() {
 
 #[test]
 fn heads_that_are_none() {
-    let registry = registry!().start();
+    let registry = registry!().config(LIMITS).start();
     let heads = [
         "GET /v2/\r\n\r\n",
         "GET /v2/ HTTP/9.9\r\nHost: x\r\n\r\n",
@@ -185,7 +187,7 @@ fn heads_that_are_none() {
 
 #[test]
 fn a_body_that_nobody_reads_is_not_taken_for_a_request() {
-    let registry = registry!().start();
+    let registry = registry!().config(LIMITS).start();
     let repository = registry.repository("a/b");
     let digest = repository.push_blob(&noise(1, 10));
     // Bodies where none is looked at: on a GET, on a path that is refused, on a session that is unknown.
@@ -211,7 +213,7 @@ fn a_body_that_nobody_reads_is_not_taken_for_a_request() {
 
 #[test]
 fn an_answer_before_the_body_ends_the_connection_or_skips_the_body() {
-    let registry = registry!().start();
+    let registry = registry!().config(LIMITS).start();
     let bytes = noise(2, 3_000_000);
     for target in ["/v2/UPPER/blobs/uploads/", "/v2/a/b/blobs/uploads/?digest=nonsense"] {
         let mut connection = registry.endpoint().connect();
@@ -225,7 +227,7 @@ fn an_answer_before_the_body_ends_the_connection_or_skips_the_body() {
 
 #[test]
 fn a_missing_host_is_no_harm() {
-    let registry = registry!().start();
+    let registry = registry!().config(LIMITS).start();
     let statuses = statuses(&registry, b"GET /v2/ HTTP/1.1\r\nConnection: close\r\n\r\n");
     assert!(statuses == [200] || statuses == [400], "{statuses:?}");
 }

@@ -165,19 +165,6 @@ fn connection_close_is_honoured() {
 }
 
 #[test]
-fn a_client_that_half_closes_is_still_answered() {
-    let registry = registry!().start();
-    let repository = registry.repository("a/b");
-    for (digest, bytes) in pushed(&registry, &[100, 5_000_000]) {
-        let mut connection = registry.endpoint().connect();
-        connection.send(&Request::get(repository.blob(&digest))).expect("the request is taken");
-        connection.finish_sending().expect("the connection is there");
-        let response = connection.read_response("GET", "half closed").expect("an answer");
-        response.expect(200).expect_body(&bytes);
-    }
-}
-
-#[test]
 fn a_push_and_a_pull_share_a_connection() {
     let registry = registry!().start();
     let repository = registry.repository("a/b");

@@ -64,6 +64,7 @@ pub struct Ledger {
     manifests_under_way: BTreeMap<Key, Document>,
     tags: BTreeMap<Key, TagPromise>,
     sessions: Vec<OpenSession>,
+    pushes: BTreeSet<String>,
     /// Requests that changed something and were acknowledged.
     pub acknowledged: u64,
     /// Answers that no client should get; each is a failure of the test.
@@ -128,6 +129,16 @@ impl Ledger {
         self.sessions.len() - 1
     }
 
+    /// A push goes on in this session.
+    pub fn push_begins(&mut self, location: &str) {
+        self.pushes.insert(location.to_owned());
+    }
+
+    /// A push came to its end, and its session with it.
+    pub fn push_ends(&mut self, location: &str) {
+        self.pushes.remove(location);
+    }
+
     /// Bytes are about to be sent to a session.
     pub fn session_begins(&mut self, number: usize, sent: usize) {
         self.sessions[number].sent = sent;
@@ -144,6 +155,7 @@ impl Ledger {
     #[track_caller]
     pub fn verify(&mut self, endpoint: Endpoint, random: &mut Random, share: u64) {
         assert!(self.surprises.is_empty(), "unexpected answers: {:#?}", self.surprises);
+        self.cancel_pushes(endpoint);
         self.settle_blobs(endpoint);
         self.settle_manifests(endpoint);
         self.resume_sessions(endpoint);
@@ -159,6 +171,17 @@ impl Ledger {
         }
         self.settle_tags(endpoint);
         self.nothing_else(endpoint);
+    }
+
+    /// Cancels the sessions of pushes that were cut, so that nothing of them may stay.
+    fn cancel_pushes(&mut self, endpoint: Endpoint) {
+        for location in std::mem::take(&mut self.pushes) {
+            match endpoint.delete(location.as_str()) {
+                // The push was committed, and its answer lost.
+                gone if gone.status == 404 => drop(gone.expect_error(404, "BLOB_UPLOAD_UNKNOWN")),
+                cancelled => drop(cancelled.expect(204)),
+            }
+        }
     }
 
     fn settle_blobs(&mut self, endpoint: Endpoint) {

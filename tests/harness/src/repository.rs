@@ -207,10 +207,12 @@ impl Repository {
         assert_same_headers(&head, &response);
     }
 
-    /// Asserts that a manifest is not here.
+    /// Asserts that a manifest is not here, nor perhaps the repository.
     #[track_caller]
     pub fn expect_no_manifest(&self, reference: &str) {
-        self.endpoint.get(self.manifest(reference)).expect_error(404, "MANIFEST_UNKNOWN");
+        let response = self.endpoint.get(self.manifest(reference)).expect(404);
+        let unknown = self.endpoint.get(self.target("tags/list")).status == 404;
+        response.expect_error(404, if unknown { "NAME_UNKNOWN" } else { "MANIFEST_UNKNOWN" });
         self.endpoint.head(self.manifest(reference)).expect(404).expect_body(b"");
     }
 

@@ -39,14 +39,18 @@ impl SmallDisk {
         self.mounted_at.path()
     }
 
-    /// Fills it up with a file until no more than `left` bytes are free; gives the file.
+    /// Lets one file grow until no more than `left` bytes are free; gives the file.
     #[track_caller]
     pub fn fill(&self, left: u64) -> PathBuf {
         let path = self.path().join("ballast");
-        let file = std::fs::File::create(&path).expect("the disk takes one more file");
-        let free = self.free();
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, free.saturating_sub(left))
-            .expect("the ballast fits");
+        let file = std::fs::File::options().create(true).append(true).open(&path);
+        let file = file.expect("the disk takes one more file");
+        let length = file.metadata().expect("an open file has a length").len();
+        let more = self.free().saturating_sub(left);
+        if more > 0 {
+            rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), length, more)
+                .expect("the ballast fits");
+        }
         path
     }
 

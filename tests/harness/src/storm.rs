@@ -110,9 +110,7 @@ impl Client {
         self.ledger().blob_begins(&repository.name, &digest, piece);
         let response = match self.random.below(4) {
             0 => self.endpoint.try_send(&repository.post_blob(&digest, &bytes))?,
-            1 => repository.try_push_blob(&bytes)?,
-            2 => self.push_streamed(repository, &bytes, &digest)?,
-            _ => self.push_pieces(repository, &bytes, &digest)?,
+            way => self.push_by_session(repository, &bytes, &digest, way)?,
         };
         if self.answered(&response, 201) {
             self.ledger().blob_done(&repository.name, &digest, piece);
@@ -120,28 +118,47 @@ impl Client {
         Ok(())
     }
 
-    fn push_streamed(&self, repository: &Repository, bytes: &Bytes, digest: &str) -> io::Result<Response> {
-        let started = self.endpoint.try_send(&Request::post(repository.uploads()))?;
-        self.answered(&started, 202);
+    /// `POST`, perhaps `PATCH`es, `PUT`.
+    fn push_by_session(
+        &mut self,
+        to: &Repository,
+        bytes: &Bytes,
+        digest: &str,
+        way: u64,
+    ) -> io::Result<Response> {
+        let started = self.endpoint.try_send(&Request::post(to.uploads()))?;
+        if started.status != 202 {
+            return Ok(started);
+        }
         let location = started.location();
-        let patched = self.endpoint.try_send(&Request::patch(location.as_str()).chunked(bytes, 70_000))?;
-        self.answered(&patched, 202);
-        self.endpoint.try_send(&Request::put(with_query(&location, &format!("digest={digest}"))))
+        self.ledger().push_begins(&location);
+        let close = Request::put(with_query(&location, &format!("digest={digest}")));
+        let closed = match way {
+            1 => self.endpoint.try_send(&close.body(bytes.clone()))?,
+            2 => {
+                self.patch(&Request::patch(location.as_str()).chunked(bytes, 70_000))?;
+                self.endpoint.try_send(&close)?
+            }
+            _ => {
+                let step = 1 + self.random.below(bytes.len() as u64 + 1) as usize;
+                for start in (0..bytes.len()).step_by(step) {
+                    let piece = bytes.slice(start..bytes.len().min(start + step));
+                    let range = content_range(start, piece.len());
+                    self.patch(
+                        &Request::patch(location.as_str()).header("content-range", range).body(piece),
+                    )?;
+                }
+                self.endpoint.try_send(&close)?
+            }
+        };
+        self.ledger().push_ends(&location);
+        Ok(closed)
     }
 
-    fn push_pieces(&mut self, repository: &Repository, bytes: &Bytes, digest: &str) -> io::Result<Response> {
-        let started = self.endpoint.try_send(&Request::post(repository.uploads()))?;
-        self.answered(&started, 202);
-        let location = started.location();
-        let step = 1 + self.random.below(bytes.len() as u64 + 1) as usize;
-        for start in (0..bytes.len()).step_by(step) {
-            let piece = bytes.slice(start..bytes.len().min(start + step));
-            let range = content_range(start, piece.len());
-            let request = Request::patch(location.as_str()).header("content-range", range).body(piece);
-            let patched = self.endpoint.try_send(&request)?;
-            self.answered(&patched, 202);
-        }
-        self.endpoint.try_send(&Request::put(with_query(&location, &format!("digest={digest}"))))
+    fn patch(&self, request: &Request) -> io::Result<()> {
+        let patched = self.endpoint.try_send(request)?;
+        self.answered(&patched, 202);
+        Ok(())
     }
 
     fn push_image(&mut self, repository: &Repository) -> io::Result<()> {
@@ -151,7 +168,7 @@ impl Client {
         for piece in layers {
             self.push(repository, piece)?;
         }
-        let config = repository.try_push_blob(&image.config)?;
+        let config = self.endpoint.try_send(&repository.post_blob(&sha256(&image.config), &image.config))?;
         self.answered(&config, 201);
         let tag = self.tag();
         self.ledger().manifest_begins(&repository.name, &tag, &image.manifest);
