@@ -15,17 +15,15 @@ impl Registry {
         let entries = page.entries();
         let mut repositories = Vec::new();
         let mut last = page.last.clone();
-        while entries > 0 {
+        let mut is_end = entries == 0;
+        while !is_end && repositories.len() <= entries {
             // One more than asked for tells whether there are more.
             let wanted = entries + 1 - repositories.len();
             let found = view.repositories(last.as_deref(), wanted).map_err(RegistryError::store)?;
-            let is_end = found.len() < wanted;
+            is_end = found.len() < wanted;
             last = found.last().map(|(name, _)| name.as_str().to_owned());
-            let visible = found.into_iter().map(|(name, _)| name);
-            repositories.extend(visible.filter(|name| ctx.principal.may(Action::Pull, name)));
-            if is_end || repositories.len() > entries {
-                break;
-            }
+            let names = found.into_iter().map(|(name, _)| name);
+            repositories.extend(names.filter(|name| ctx.principal.may(Action::Pull, name)));
         }
         let more = repositories.len() > entries;
         repositories.truncate(entries);

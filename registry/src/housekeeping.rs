@@ -19,7 +19,7 @@ const LEASES_PER_ROUND_MAX: usize = 1024;
 
 impl Registry {
     /// How often [`Registry::housekeep`] wants to be called.
-    pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(60);
+    pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_mins(1);
 
     /// Removes what has expired.
     ///

@@ -9,7 +9,7 @@ use strata_engine::{Entropy, SystemEntropy};
 use strata_types::Digest;
 
 /// How long a lease holds if its push does not come back: longer than any push retries.
-const LEASE_DURATION: Duration = Duration::from_secs(60);
+const LEASE_DURATION: Duration = Duration::from_mins(1);
 
 /// A lease on several digests. Ended by [`Lease::end`] within the push's own batch; else it runs out.
 #[derive(Debug)]

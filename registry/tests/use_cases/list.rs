@@ -44,7 +44,7 @@ async fn housekeeping_ends_leases_whose_holder_is_gone() {
     let (digest, now) = (Digest::Sha256([1; 32]), world.engine.now());
     let mut batch = Batch::new(now);
     batch.put_lease(&digest, LeaseId([1; 16]), UnixMillis(1));
-    batch.put_lease(&digest, LeaseId([2; 16]), now.after(Duration::from_secs(3600)));
+    batch.put_lease(&digest, LeaseId([2; 16]), now.after(Duration::from_hours(1)));
     world.engine.commit(batch).await.unwrap();
     let done = world.registry.housekeep().await.unwrap();
     assert_eq!(done, Housekeeping { uploads_expired: 0, leases_expired: 1 });

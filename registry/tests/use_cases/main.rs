@@ -1,5 +1,7 @@
 //! The use cases of the service layer on a real store in a temporary directory. The wire is tested elsewhere.
 
+#![cfg(test)]
+
 mod blob;
 mod list;
 mod manifest;

@@ -354,12 +354,12 @@ async fn deleting_a_manifest_takes_its_tags_along() {
 
 #[tokio::test]
 async fn tells_what_happened_in_order() {
+    use EventKind::{BlobPushed, ManifestDeleted, ManifestPushed, RepositoryCreated, TagDeleted, TagSet};
     let world = World::new();
     let a = repo("a");
     let image = world.image(&a, "x").await;
     let digest = world.put(&a, "latest", &image).await.unwrap().digest;
     world.delete(&a, digest).await.unwrap();
-    use EventKind::{BlobPushed, ManifestDeleted, ManifestPushed, RepositoryCreated, TagDeleted, TagSet};
     assert_eq!(
         world.event_kinds(),
         [RepositoryCreated, BlobPushed, BlobPushed, ManifestPushed, TagSet, TagDeleted, ManifestDeleted]

@@ -112,9 +112,10 @@ async fn many_uploads_and_mounts_of_one_blob_all_succeed() {
             let (world, content) = (Arc::clone(&world), content.clone());
             tokio::spawn(async move {
                 let repository = repo(&format!("r{}", n % 4));
-                if n % 2 == 0 {
-                    world.push_blob(&repository, &content).await;
-                } else if !world.registry.mount_blob(&world.ctx, &repository, &digest, None).await.unwrap() {
+                let mounts = n % 2 == 1;
+                let mounted = mounts
+                    && world.registry.mount_blob(&world.ctx, &repository, &digest, None).await.unwrap();
+                if !mounted {
                     world.push_blob(&repository, &content).await;
                 }
                 world.read_blob(&repository, &digest).await.unwrap()

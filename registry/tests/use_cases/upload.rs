@@ -7,8 +7,8 @@ use std::time::Duration;
 use strata_registry::{BodyError, ChunkRange, RegistryError};
 use strata_types::{Algorithm, UploadId};
 
-const fn chunk(start: u64, len: u64) -> Option<ChunkRange> {
-    Some(ChunkRange { start, len })
+const fn chunk(start: u64, len: u64) -> ChunkRange {
+    ChunkRange { start, len }
 }
 
 #[tokio::test]
@@ -22,9 +22,9 @@ async fn takes_a_blob_in_chunks_and_refuses_them_out_of_order() {
         let (world, a) = (&world, &a);
         async move { world.registry.append_upload(&world.ctx, a, &id, range, body).await }
     };
-    assert_eq!(append(chunk(0, 100_000), first).await.unwrap().offset, 100_000);
+    assert_eq!(append(Some(chunk(0, 100_000)), first).await.unwrap().offset, 100_000);
     for start in [0, 50_000, 100_001, 200_000] {
-        let error = append(chunk(start, 100_000), first).await.unwrap_err();
+        let error = append(Some(chunk(start, 100_000)), first).await.unwrap_err();
         assert!(
             matches!(error, RegistryError::ChunkOutOfOrder { start: s, offset: 100_000 } if s == start),
             "{start}: {error}"
@@ -33,10 +33,12 @@ async fn takes_a_blob_in_chunks_and_refuses_them_out_of_order() {
         assert_eq!(world.registry.upload_status(&world.ctx, &a, &id).await.unwrap().offset, 100_000);
     }
     let digest = sha256(&content);
-    let wrong =
-        world.registry.finish_upload(&world.ctx, &a, &id, chunk(7, 200_000), body(second), &digest).await;
+    let wrong = world
+        .registry
+        .finish_upload(&world.ctx, &a, &id, Some(chunk(7, 200_000)), body(second), &digest)
+        .await;
     assert_eq!(told(wrong), "RANGE_INVALID");
-    let range = chunk(100_000, 200_000);
+    let range = Some(chunk(100_000, 200_000));
     let done = world.registry.finish_upload(&world.ctx, &a, &id, range, body(second), &digest).await;
     assert_eq!(done.unwrap(), digest);
     assert_eq!(world.read_blob(&a, &digest).await.unwrap(), content);
@@ -73,7 +75,7 @@ async fn keeps_what_came_of_a_body_that_breaks() {
             "after a restart"
         );
         let digest = sha256(&content);
-        let range = chunk(130_001, second.len() as u64);
+        let range = Some(chunk(130_001, second.len() as u64));
         world.registry.finish_upload(&world.ctx, &a, &id, range, body(second), &digest).await.unwrap();
         assert_eq!(world.read_blob(&a, &digest).await.unwrap(), content);
     }
@@ -84,15 +86,17 @@ async fn a_body_of_another_length_than_its_range_is_refused() {
     let world = World::new();
     let (a, content) = (repo("a"), noise(5_000, 3));
     let id = world.registry.start_upload(&world.ctx, &a, Algorithm::Sha256).await.unwrap().id;
-    let long = world.registry.append_upload(&world.ctx, &a, &id, chunk(0, 2_500), body(&content)).await;
+    let long = world.registry.append_upload(&world.ctx, &a, &id, Some(chunk(0, 2_500)), body(&content)).await;
     assert!(matches!(long, Err(RegistryError::SizeMismatch { declared: 2_500, received: 2_501 })));
     assert_eq!(
         world.registry.upload_status(&world.ctx, &a, &id).await.unwrap().offset,
         2_500,
         "not a byte beyond"
     );
-    let short =
-        world.registry.append_upload(&world.ctx, &a, &id, chunk(2_500, 9_999), body(&content[2_500..])).await;
+    let short = world
+        .registry
+        .append_upload(&world.ctx, &a, &id, Some(chunk(2_500, 9_999)), body(&content[2_500..]))
+        .await;
     assert!(matches!(short, Err(RegistryError::SizeMismatch { declared: 9_999, received: 2_500 })));
     let digest = sha256(&content);
     world.registry.finish_upload(&world.ctx, &a, &id, None, body(b""), &digest).await.unwrap();

@@ -198,10 +198,12 @@ pub(crate) fn described_manifest(manifest: &Value) -> Value {
     described(media_type, &bytes_of(manifest))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers make the parts in place")]
 pub(crate) fn image_of(config: Value, layers: Vec<Value>) -> Value {
     json!({ "schemaVersion": 2, "mediaType": OCI_IMAGE_MANIFEST, "config": config, "layers": layers })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers make the parts in place")]
 pub(crate) fn index_of(children: Vec<Value>) -> Value {
     json!({ "schemaVersion": 2, "mediaType": OCI_IMAGE_INDEX, "manifests": children })
 }
