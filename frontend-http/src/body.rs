@@ -9,8 +9,8 @@ mod progress;
 mod request;
 mod response;
 
-pub(crate) use file_source::too_short;
 pub use file_source::{FileSource, ReadFuture};
+pub(crate) use file_source::{too_short, unreadable};
 pub(crate) use progress::Progress;
 pub use request::{RequestBody, RequestBodyError};
 pub use response::{Part, ResponseBody};

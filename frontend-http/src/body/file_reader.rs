@@ -3,7 +3,7 @@
 //! One piece is read ahead while the last one is being sent. Pieces are accounted for in the store-wide read budget until
 //! the connection has let go of them; when the budget is spent they become small.
 
-use super::{FileSource, Progress, ReadFuture, too_short};
+use super::{FileSource, Progress, ReadFuture, too_short, unreadable};
 use crate::read_budget::{Grant, ReadBudget};
 use bytes::Bytes;
 use std::io;
@@ -57,13 +57,14 @@ impl FileReader {
         }
         let ReadState::Done(result) = ahead.read else { return Poll::Pending };
         let bytes = match result {
-            Err(error) => return Poll::Ready(Some(Err(error))),
-            Ok(bytes) if bytes.len() < ahead.asked => {
-                let end = ahead.offset + bytes.len() as u64;
-                return Poll::Ready(Some(Err(too_short(&self.file, end))));
+            Err(error) => return Poll::Ready(Some(Err(unreadable(&self.file, ahead.offset, error)))),
+            Ok(bytes) if bytes.is_empty() => {
+                return Poll::Ready(Some(Err(too_short(&self.file, ahead.offset))));
             }
-            Ok(bytes) => bytes.slice(..ahead.asked),
+            Ok(bytes) => bytes.slice(..bytes.len().min(ahead.asked)),
         };
+        // A source may give less than was asked for; no other read is under way yet.
+        self.rest.start = ahead.offset + bytes.len() as u64;
         self.progress.sent(bytes.len() as u64);
         // Only a read that is polled runs: the next one goes on while this piece is sent.
         self.ahead = self.start();

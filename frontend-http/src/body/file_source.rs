@@ -10,7 +10,7 @@ use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// A read under way: the bytes found, fewer than asked for only at the end of the file.
+/// A read under way: at least one byte and at most as many as asked for; none only at the end of the file.
 pub type ReadFuture = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>;
 
 /// An immutable file of the store. It stays readable as long as the value lives, whether or not its name is removed.
@@ -22,21 +22,21 @@ pub trait FileSource: Debug + Send + Sync + 'static {
     /// The descriptor to send from, where the file is one of the operating system's. Without it the file is read.
     fn as_fd(&self) -> Option<BorrowedFd<'_>>;
 
-    /// Reads `len` bytes at `offset`. Nothing happens before the first poll.
+    /// Reads up to `len` bytes at `offset`. Nothing happens before the first poll.
     ///
     /// # Errors
     /// (of the future) whatever the disk says.
     fn read_at(self: Arc<Self>, offset: u64, len: usize) -> ReadFuture;
 }
 
-/// A file ended before the range that is being sent. Somebody cut a file of the store: the log has to say so, and the client
-/// must not take what it got for whole.
+/// Notes that a stored file could not be read where it has to be readable: a bad disk, or somebody cut the file. The client gets
+/// a broken transfer, which it must not take for whole; why is for the operator.
+pub(crate) fn unreadable(file: &Arc<dyn FileSource>, offset: u64, error: io::Error) -> io::Error {
+    tracing::error!(?file, len = file.len(), offset, %error, "a stored file cannot be read, what is sent of it is cut");
+    error
+}
+
+/// As [`unreadable`], for a file that ends at `end`, before the range that is being sent.
 pub(crate) fn too_short(file: &Arc<dyn FileSource>, end: u64) -> io::Error {
-    tracing::error!(
-        ?file,
-        len = file.len(),
-        end,
-        "a stored file has become shorter, what is sent from it is cut"
-    );
-    io::ErrorKind::UnexpectedEof.into()
+    unreadable(file, end, io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter"))
 }

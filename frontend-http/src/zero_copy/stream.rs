@@ -2,7 +2,7 @@
 
 use super::cold;
 use super::queue::{Pending, Queue};
-use crate::body::{ReadFuture, too_short};
+use crate::body::{ReadFuture, too_short, unreadable};
 use crate::socket::{Socket, send_slices};
 use bytes::{Buf, Bytes};
 use rustix::fs::sendfile;
@@ -113,6 +113,9 @@ impl ZeroCopyStream {
                     queue.set_unsendable();
                     ready!(self.poll_send_read(cx, &range))?
                 }
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => {
+                    return Poll::Ready(Err(unreadable(&range.file, range.offset, error)));
+                }
                 other => other?,
             }
         };
@@ -168,7 +171,7 @@ impl ZeroCopyStream {
                     let bytes = ready!(read.as_mut().poll(cx))
                         .map(|bytes| bytes.slice(..bytes.len().min(range.left)));
                     self.work = Work::None;
-                    let bytes = bytes?;
+                    let bytes = bytes.map_err(|error| unreadable(&range.file, range.offset, error))?;
                     if bytes.is_empty() {
                         return Poll::Ready(Err(too_short(&range.file, range.offset)));
                     }

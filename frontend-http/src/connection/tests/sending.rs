@@ -8,6 +8,7 @@ use super::server::{
 use crate::limits::HttpLimits;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 const SIZES: [usize; 8] = [0, 1, 4096, 65_536, 65_537, 1 << 20, (1 << 20) + 13, 64 << 20];
@@ -233,4 +234,30 @@ async fn one_thread_serves_others_while_it_sends() {
         assert_eq!(small.get("/bytes/10").await.1, 10);
     }
     assert_eq!(large.digest(64 << 20).await, (64 << 20, digest));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_clients_at_once_get_their_own_bytes() {
+    const LEN: usize = 6 << 20;
+    let (file, _) = random_file(LEN);
+    let bytes = Arc::new(random(LEN));
+    let server = TestServer::start(HttpLimits { send_buffer: Some(16 * 1024), ..HttpLimits::default() });
+    server.app.add("f", PlainFile::source(file, Offered::Own));
+    let clients = (0..24_usize).map(|number| {
+        let (address, bytes) = (server.address, Arc::clone(&bytes));
+        tokio::spawn(async move {
+            let mut client = Client::connect(address).await;
+            for round in 0..12_usize {
+                let start = (number * 7_919 + round * 104_729) % (LEN / 2);
+                let end = start + 1 + (number * 31 + round * 65_537) % (LEN / 2 - 1);
+                let (status, len, digest) = client.get(&format!("/file/f/{start}-{end}")).await;
+                assert_eq!((status, len), (200, (end - start) as u64));
+                assert_eq!(digest, hex(&Sha256::digest(&bytes[start..end])));
+            }
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+    assert_eq!(server.app.watched.finished.load(Ordering::SeqCst), 24 * 12);
 }
