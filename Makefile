@@ -29,7 +29,7 @@ test: ## everything CI proves: unit, capability, crash, conformance, clients, a 
 	@dev/test
 
 .PHONY: check
-check: ## fmt, clippy, rustdoc, shellcheck, cargo-deny, tidy
+check: ## fmt, clippy, rustdoc, cargo-deny, tidy
 	@dev/setup build
 	$(ENVIRONMENT)
 	cargo fmt --all -- --check
@@ -72,6 +72,11 @@ soak-20g: build ## a 20 GiB blob in and out, cut and resumed across restarts, me
 	@dev/setup soak
 	$(ENVIRONMENT)
 	dev/soak 20GiB
+
+.PHONY: fuzz
+fuzz: ## the parsers of outside bytes under a fuzzer, a minute each (needs a nightly toolchain)
+	@dev/setup build
+	dev/fuzz
 
 .PHONY: bench
 bench: build ## one table: Strata beside docker-registry and nginx

@@ -1,7 +1,7 @@
 //! Configuration: flag > environment > file > default, in two steps. [`Layers`] hold what was written, with its place;
 //! [`Settings`] are typed and checked. `wiring` turns settings into what each crate wants; no crate knows the file.
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 mod key;
 mod layers;

@@ -204,7 +204,7 @@ fn bounds_are_checked() {
     for (name, value, part) in [
         ("STRATA_STORAGE_BUFFER_MEMORY", "1 MiB", "at least 8 MiB"),
         ("STRATA_STORAGE_METADATA_MEMORY", "0", "at least 8 MiB"),
-        ("STRATA_STORAGE_UPLOAD_EXPIRY", "0s", "at least 1m"),
+        ("STRATA_STORAGE_UPLOAD_EXPIRY", "0s", "at least 1s"),
         ("STRATA_STORAGE_OPEN_FILES", "0", "at least 1"),
         ("STRATA_STORAGE_IO_THREADS", "2000", "at most 1024"),
         ("STRATA_HTTP_MAX_CONNECTIONS", "0", "at least 1"),

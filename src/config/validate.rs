@@ -102,7 +102,7 @@ fn check_bounds(settings: &Settings, problems: &mut Problems) {
         ("http.handshake-timeout", http.handshake_timeout, Span::seconds(1)),
         ("http.body-stall", http.body_stall, Span::seconds(1)),
         ("http.write-stall", http.write_stall, Span::seconds(1)),
-        ("storage.upload-expiry", storage.upload_expiry, Span::seconds(60)),
+        ("storage.upload-expiry", storage.upload_expiry, Span::seconds(1)),
     ] {
         least(name, &span, &needed, span >= needed);
     }

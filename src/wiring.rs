@@ -1,0 +1,290 @@
+//! Puts the parts together: configuration → engine → registry → HTTP server, and takes them down in the other order.
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use strata_engine::{Engine, EngineConfig, EngineError};
+use strata_frontend_http::{
+    App, AppConfig, HttpConfig, HttpError, HttpLimits, ListenerConfig, Server, ServerHandle, TlsConfig,
+};
+use strata_registry::{Registry, RegistryConfig};
+
+use crate::config::{Config, Listener, Problems, Settings};
+use crate::log::Log;
+use crate::shutdown::{self, Stop};
+
+/// How often expired upload sessions are looked for.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// How long closing the store may take after the last request, before the process leaves without it. Whatever was
+/// acknowledged is durable by then; the next start recovers the rest.
+const CLOSE: Duration = Duration::from_secs(20);
+
+/// Why the server could not start, as a sentence that says what to do.
+#[derive(Debug)]
+pub(crate) enum ServeError {
+    /// The data directory cannot be opened.
+    Store { directory: PathBuf, error: EngineError },
+    /// An address cannot be taken, a certificate cannot be read.
+    Http(HttpError),
+    /// The operating system refuses threads or signal handlers.
+    System(io::Error),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServeError::Store { directory, error } => {
+                write!(out, "cannot open the data directory {}: {error}", directory.display())?;
+                out.write_str(advice(error))
+            }
+            ServeError::Http(error) => error.fmt(out),
+            ServeError::System(error) => {
+                write!(out, "the operating system refuses what a server needs: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// What to do about an error of opening, where the error does not say so itself.
+fn advice(error: &EngineError) -> &'static str {
+    match error {
+        EngineError::Locked { .. } => {
+            ". Stop that process, or give this one a directory of its own with --data"
+        }
+        EngineError::Io { source, .. } => match source.kind() {
+            io::ErrorKind::PermissionDenied => {
+                ". Give the user of this process write access to it, or choose another directory with --data"
+            }
+            io::ErrorKind::ReadOnlyFilesystem => {
+                ". Mount it writable, or choose another directory with --data"
+            }
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                ". Choose another directory with --data"
+            }
+            io::ErrorKind::StorageFull => ". Make room on that file system first",
+            _ => "",
+        },
+        EngineError::ReadOnly => {
+            ". Give the user of this process write access to it, or choose another directory with --data"
+        }
+        EngineError::NoSpace => ". Make room on that file system first",
+        _ => "",
+    }
+}
+
+/// Serves until a signal says stop. `reload` reads the configuration again for SIGHUP.
+///
+/// # Errors
+/// The server could not start. What goes wrong later is answered to clients and logged.
+pub(crate) fn serve(
+    config: &Config,
+    reload: impl Fn() -> Result<Config, Problems> + Send + 'static,
+) -> Result<(), ServeError> {
+    let settings = &config.settings;
+    let log = Log::start(settings.log.format, &settings.log.level);
+    raise_open_files();
+    // Before any signal is taken: a start that hangs on a bad disk can be ended by the ordinary means.
+    let engine = Engine::open(engine_config(settings))
+        .map_err(|error| ServeError::Store { directory: settings.storage.data.clone(), error })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("strata-net").build();
+    let runtime = runtime.map_err(ServeError::System)?;
+    let outcome = runtime.block_on(run(config, &engine, log, reload));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    engine.close();
+    tracing::info!("stopped");
+    outcome
+}
+
+/// Everything between an open store and a closed one.
+async fn run(
+    config: &Config,
+    engine: &Engine,
+    log: Log,
+    reload: impl Fn() -> Result<Config, Problems> + Send + 'static,
+) -> Result<(), ServeError> {
+    let settings = &config.settings;
+    let registry = Registry::new(engine.clone(), registry_config(settings));
+    let app = App::new(registry, app_config(settings));
+    let server = Server::bind(&http_config(config), Arc::clone(&app)).map_err(ServeError::Http)?;
+    let stop = Stop::listen().map_err(ServeError::System)?;
+    let running = server.handle();
+    shutdown::on_hangup(move || read_again(&running, &log, &reload)).map_err(ServeError::System)?;
+    tokio::spawn(housekeep(engine.clone()));
+    announce(&server.addresses(), &settings.storage.data);
+
+    let bound = settings.http.drain.duration() + CLOSE;
+    let report = server
+        .run(async move {
+            stop.requested().await;
+            app.start_draining();
+            leave_after(bound);
+        })
+        .await;
+    tracing::info!(open = report.open, cut = report.cut, took = ?report.took, "drained");
+    Ok(())
+}
+
+/// SIGHUP: certificates and the log level.
+fn read_again(running: &ServerHandle, log: &Log, reload: &impl Fn() -> Result<Config, Problems>) {
+    match reload() {
+        Ok(fresh) => log.set_level(&fresh.settings.log.level),
+        Err(problems) => tracing::error!(%problems, "the log level stays as it is"),
+    }
+    match running.reload_tls() {
+        Ok(listeners) => tracing::info!(listeners, "log level and certificates were read again"),
+        Err(error) => tracing::error!(%error, "the old certificate stays in use"),
+    }
+}
+
+/// Removes expired upload sessions from time to time.
+async fn housekeep(engine: Engine) {
+    let mut tick = tokio::time::interval(HOUSEKEEPING);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        match engine.expire_uploads().await {
+            Ok(0) => {}
+            Ok(sessions) => tracing::info!(sessions, "expired upload sessions removed"),
+            Err(error) => tracing::warn!(%error, "expired upload sessions could not be removed"),
+        }
+    }
+}
+
+/// Ends the process after that time, however stuck the rest is.
+fn leave_after(bound: Duration) {
+    thread::spawn(move || {
+        thread::sleep(bound);
+        tracing::error!(
+            ?bound,
+            "the store did not close in time; leaving without it, the next start recovers"
+        );
+        std::process::exit(1);
+    });
+}
+
+/// The default limit of open files (1,024) is less than the connections and blob files of a busy server.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+    {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Says on stdout where the server listens and what to try. Scripts wait for the first line; a closed stdout is no error.
+fn announce(addresses: &[(SocketAddr, bool)], data: &Path) {
+    let mut text = String::new();
+    for (address, tls) in addresses {
+        text.push_str(&format!("listening on {}://{address}\n", if *tls { "https" } else { "http" }));
+    }
+    if let Some((address, tls)) = addresses.first() {
+        let (host, scheme) = (reachable(*address), if *tls { "https" } else { "http" });
+        let insecure = if *tls { "" } else { "--tls-verify=false " };
+        text.push_str(&format!(
+            "try:  docker tag IMAGE {host}/demo/IMAGE && docker push {host}/demo/IMAGE\n      \
+             podman push {insecure}IMAGE {host}/demo/IMAGE\n      \
+             curl {scheme}://{host}/v2/_catalog\n"
+        ));
+    }
+    let mut out = io::stdout().lock();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        tracing::debug!(%error, "nobody reads stdout");
+    }
+    tracing::info!(data = %data.display(), version = env!("CARGO_PKG_VERSION"), "serving");
+}
+
+/// An address that this machine's clients can use: the wildcard stands for loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn engine_config(settings: &Settings) -> EngineConfig {
+    let storage = &settings.storage;
+    EngineConfig {
+        buffer_memory_bytes: storage.buffer_memory.bytes(),
+        metadata_memory_bytes: storage.metadata_memory.bytes(),
+        reserve_bytes: storage.reserve.bytes(),
+        upload_expiry: storage.upload_expiry.duration(),
+        open_files_max: storage.open_files as usize,
+        hash_threads: storage.hash_threads as usize,
+        io_threads: storage.io_threads as usize,
+        direct_io: storage.direct_io,
+        ..EngineConfig::new(&storage.data)
+    }
+}
+
+fn registry_config(settings: &Settings) -> RegistryConfig {
+    let mut config = RegistryConfig::default();
+    config.sparse_images = settings.registry.sparse_images;
+    config
+}
+
+fn app_config(settings: &Settings) -> AppConfig {
+    let mut config = AppConfig::default();
+    config.external_url.clone_from(&settings.http.external_url);
+    config
+}
+
+fn http_config(config: &Config) -> HttpConfig {
+    let http = &config.settings.http;
+    let limits = HttpLimits {
+        connections_max: http.max_connections as usize,
+        header_bytes_max: http.header_size.to_usize(),
+        header_timeout: http.header_timeout.duration(),
+        idle_timeout: http.idle_timeout.duration(),
+        tls_handshake_timeout: http.handshake_timeout.duration(),
+        body_stall: http.body_stall.duration(),
+        write_stall: http.write_stall.duration(),
+        drain: http.drain.duration(),
+        read_bytes_max: http.read_memory.to_usize(),
+        h2_streams_max: http.http2_streams,
+        ..HttpLimits::default()
+    };
+    HttpConfig { listeners: config.listeners.iter().map(listener_config).collect(), limits }
+}
+
+fn listener_config(listener: &Listener) -> ListenerConfig {
+    let tls = listener
+        .tls
+        .as_ref()
+        .map(|files| TlsConfig { certificate: files.certificate.clone(), key: files.key.clone() });
+    ListenerConfig { address: listener.address, tls }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Flags;
+
+    #[test]
+    fn the_defaults_of_the_file_are_those_of_the_crates() {
+        let config = Config::load(None, [], Flags::new()).expect("the defaults are right");
+        assert_eq!(engine_config(&config.settings), EngineConfig::new("./strata-data"));
+        assert_eq!(registry_config(&config.settings), RegistryConfig::default());
+        assert_eq!(http_config(&config).limits, HttpLimits::default());
+    }
+
+    #[test]
+    fn what_is_shown_to_try_can_be_reached_from_here() {
+        for (listens, shown) in [
+            ("0.0.0.0:1", "127.0.0.1:1"),
+            ("[::]:1", "[::1]:1"),
+            ("192.0.2.1:1", "192.0.2.1:1"),
+            ("127.0.0.1:1", "127.0.0.1:1"),
+        ] {
+            assert_eq!(reachable(listens.parse().expect("an address")).to_string(), shown);
+        }
+    }
+}
