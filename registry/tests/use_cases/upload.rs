@@ -188,9 +188,10 @@ async fn a_body_that_pauses_holds_no_buffer_and_goes_on_where_it_stopped() {
     for piece in content.chunks(1_250_000) {
         sender.send(Ok(Bytes::copy_from_slice(piece))).await.unwrap();
         let used = || world.registry.figures().iter().find(|f| f.name == "store_buffers_used").unwrap().value;
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
         let parked = async {
             while sender.capacity() == 0 || used() > 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                ticks.tick().await;
             }
         };
         tokio::time::timeout(Duration::from_secs(30), parked)
