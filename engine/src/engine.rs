@@ -367,4 +367,4 @@ fn refused(directory: &Path, error: std::io::Error) -> EngineError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

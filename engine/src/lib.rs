@@ -4,6 +4,7 @@
 //! service layer parses and hands down what follows from it.
 
 pub mod blob;
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod disk;

@@ -8,7 +8,7 @@ pub(crate) mod generation;
 mod open;
 mod read;
 
-pub(crate) use checksum::{Checksum, checksum};
+pub(crate) use checksum::{checksum, checksum_part};
 pub(crate) use files::{Files, NewFile};
 pub(crate) use open::open;
 pub use read::{BlobBody, BlobFile};

@@ -190,14 +190,11 @@ impl DiskFile for FaultyFile {
     }
 
     fn write_vectored_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
-        match meet(&self.plan, Operation::Write)? {
-            None => self.inner.write_vectored_at(slices, offset),
-            Some(_) => {
-                let bytes =
-                    slices.iter().find(|slice| !slice.is_empty()).map(|slice| &**slice).unwrap_or_default();
-                self.inner.write_at(bytes.get(..half(bytes.len())).unwrap_or_default(), offset)
-            }
+        if meet(&self.plan, Operation::Write)?.is_none() {
+            return self.inner.write_vectored_at(slices, offset);
         }
+        let bytes = slices.iter().find(|slice| !slice.is_empty()).map(|slice| &**slice).unwrap_or_default();
+        self.inner.write_at(bytes.get(..half(bytes.len())).unwrap_or_default(), offset)
     }
 
     fn len(&self) -> io::Result<u64> {

@@ -99,6 +99,10 @@ pub trait Disk: Send + Sync + Debug {
 }
 
 /// An open file. Shared between threads; all access is positioned.
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "a file's length is asked of the system; whether it is empty is nobody's question"
+)]
 pub trait DiskFile: Send + Sync + Debug {
     /// Reads into `buffer` at `offset` and returns how many bytes came; 0 only at or behind the end. May be short.
     ///

@@ -384,7 +384,7 @@ impl DiskFile for SimFile {
         if self.mode == OpenMode::Read {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        let unaligned = |value: usize| value % super::DIRECT_ALIGNMENT != 0;
+        let unaligned = |value: usize| !value.is_multiple_of(super::DIRECT_ALIGNMENT);
         if self.mode == OpenMode::Direct
             && (unaligned(bytes.len()) || unaligned(offset as usize) || unaligned(bytes.as_ptr().addr()))
         {

@@ -2,22 +2,15 @@
 
 use super::buffer::Buffer;
 use super::flow::{Flow, Passage};
-use super::hasher::Running;
+use super::hasher::Hasher;
 use crate::meta::HashState;
 use crate::sync::lock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// State of hash and checksum at the end of an extent.
-#[derive(Debug, Clone)]
-pub(crate) struct Snapshot {
-    pub(crate) hash: HashState,
-    pub(crate) folded: u64,
-}
-
 /// Receives the hash state behind a certain extent.
-pub(crate) type SnapshotSlot = Arc<Mutex<Option<Snapshot>>>;
+pub(crate) type SnapshotSlot = Arc<Mutex<Option<HashState>>>;
 
 /// A filled buffer and where it belongs.
 #[derive(Debug)]
@@ -26,30 +19,20 @@ pub(crate) struct Extent {
     offset: u64,
     left: AtomicU8,
     snapshot: Option<SnapshotSlot>,
-    passage: Passage,
-    /// The stretch between two checkpoints that the extent belongs to, in a session.
-    stretch: Option<Passage>,
+    passages: [Passage; 2],
     _permit: OwnedSemaphorePermit,
 }
 
 impl Extent {
-    pub(crate) fn new(buffer: Buffer, offset: u64, passage: Passage, permit: OwnedSemaphorePermit) -> Self {
-        Self {
-            buffer,
-            offset,
-            left: AtomicU8::new(2),
-            snapshot: None,
-            passage,
-            stretch: None,
-            _permit: permit,
-        }
-    }
-
-    /// Counts the extent into a stretch between two checkpoints; the last one of it takes a snapshot.
-    pub(crate) fn in_stretch(mut self, stretch: Passage, snapshot: Option<SnapshotSlot>) -> Self {
-        self.stretch = Some(stretch);
-        self.snapshot = snapshot;
-        self
+    /// An extent on its way for the upload (the first passage) and for the stretch between two of its checkpoints (the second).
+    pub(crate) const fn new(
+        buffer: Buffer,
+        offset: u64,
+        passages: [Passage; 2],
+        snapshot: Option<SnapshotSlot>,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { buffer, offset, left: AtomicU8::new(2), snapshot, passages, _permit: permit }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -61,14 +44,14 @@ impl Extent {
     }
 
     pub(crate) const fn flow(&self) -> &Arc<Flow> {
-        self.passage.flow()
+        let [upload, _] = &self.passages;
+        upload.flow()
     }
 
     /// Keeps the state of the hash, where a checkpoint asked for it.
-    pub(crate) fn snapshot(&self, running: &Running) {
+    pub(crate) fn snapshot(&self, hasher: &Hasher) {
         if let Some(slot) = &self.snapshot {
-            let hash = running.hasher.export();
-            *lock(slot) = Some(Snapshot { hash, folded: running.checksum.folded() });
+            *lock(slot) = Some(hasher.export());
         }
     }
 
@@ -84,10 +67,7 @@ impl Extent {
 
     fn step(&self) {
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.passage.done();
-            if let Some(stretch) = &self.stretch {
-                stretch.done();
-            }
+            self.passages.iter().for_each(Passage::done);
         }
     }
 }

@@ -3,7 +3,6 @@
 //! The state's form is that of the `sha2` crate, which may change with the crate: every state carries a number for its form,
 //! and one that is not known is not used (the stored bytes are hashed again).
 
-use crate::blob::Checksum;
 use crate::meta::HashState;
 use bytes::Bytes;
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
@@ -96,24 +95,6 @@ impl Hasher {
     /// The state of a session that has nothing in a file.
     pub(crate) const fn no_state() -> HashState {
         HashState { form: FORM_NONE, bytes: Bytes::new() }
-    }
-}
-
-/// Digest and checksum of the same bytes.
-#[derive(Debug)]
-pub(crate) struct Running {
-    pub(crate) hasher: Hasher,
-    pub(crate) checksum: Checksum,
-}
-
-impl Running {
-    pub(crate) fn new(algorithm: Algorithm) -> Self {
-        Self { hasher: Hasher::new(algorithm), checksum: Checksum::new() }
-    }
-
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        self.checksum.update(bytes);
     }
 }
 

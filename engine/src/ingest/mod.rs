@@ -9,7 +9,7 @@ mod hasher;
 mod lane;
 
 pub(crate) use buffer::{Buffer, BufferPool};
-pub(crate) use extent::{Extent, Snapshot, SnapshotSlot};
+pub(crate) use extent::{Extent, SnapshotSlot};
 pub(crate) use flow::{Flow, Passage};
-pub(crate) use hasher::{Hasher, Running};
+pub(crate) use hasher::Hasher;
 pub(crate) use lane::Lane;

@@ -62,7 +62,7 @@ impl Appender {
         segment_bytes_max: u64,
     ) -> io::Result<Self> {
         let (sender, queue) = unbounded();
-        let mut segment = Segment { disk, gate, position, file: None, segment_bytes_max };
+        let mut segment = Segment { disk, gate, position, file: None, bytes_max: segment_bytes_max };
         let thread = std::thread::Builder::new().name("strata-segment".into());
         let thread = thread.spawn(move || work(&queue, &mut segment, &counters))?;
         Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
@@ -134,14 +134,14 @@ struct Segment {
     gate: Arc<Gate>,
     position: Position,
     file: Option<Arc<dyn DiskFile>>,
-    segment_bytes_max: u64,
+    bytes_max: u64,
 }
 
 impl Segment {
     /// Makes all of `group` durable and returns their places, in order.
     fn append(&mut self, group: &[Append]) -> Result<Vec<Placement>, EngineError> {
         self.gate.pass()?;
-        if self.position.offset >= self.segment_bytes_max {
+        if self.position.offset >= self.bytes_max {
             let next = self.position.segment.checked_add(1);
             let segment = next.ok_or_else(|| self.gate.poison("all segment numbers are used up"))?;
             self.file = None;

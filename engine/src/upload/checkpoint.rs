@@ -5,15 +5,14 @@
 use super::writer::Session;
 use crate::blob::NewFile;
 use crate::error::EngineError;
-use crate::ingest::{Flow, Hasher, Passage, Running, Snapshot, SnapshotSlot};
+use crate::ingest::{Flow, Hasher, Passage, SnapshotSlot};
 use crate::limits::CHECKPOINT_BYTES;
 use crate::meta::{Batch, HashState, UploadRecord};
 use crate::store::Store;
 use crate::sync::lock;
 use bytes::Bytes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use strata_types::Algorithm;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What a stream sent since its last checkpoint.
 #[derive(Debug)]
@@ -23,21 +22,37 @@ pub(crate) struct Stretch {
     /// The hash behind its last extent.
     snapshot: SnapshotSlot,
     start: u64,
+    /// The checksum of its extents so far.
+    sum: Arc<AtomicU64>,
+    /// The checksum of all before it, once their checkpoints are over.
+    base: Arc<AtomicU64>,
     /// Whether the checkpoint of an earlier stretch is still being written.
     running: Arc<AtomicBool>,
 }
 
 impl Stretch {
-    pub(crate) fn new(start: u64) -> Self {
-        Self::following(start, Arc::default())
+    /// The first stretch, behind `start` bytes whose checksum is `base`.
+    pub(crate) fn new(start: u64, base: u64) -> Self {
+        Self::following(start, Arc::new(base.into()), Arc::default())
     }
 
-    fn following(start: u64, running: Arc<AtomicBool>) -> Self {
-        Self { flow: Arc::default(), snapshot: SnapshotSlot::default(), start, running }
+    fn following(start: u64, base: Arc<AtomicU64>, running: Arc<AtomicBool>) -> Self {
+        let (flow, snapshot, sum) = (Arc::default(), SnapshotSlot::default(), Arc::default());
+        Self { flow, snapshot, start, sum, base, running }
     }
 
     pub(crate) fn enter(&self) -> Passage {
         self.flow.enter()
+    }
+
+    /// Where the extents of this stretch add their checksums.
+    pub(crate) fn sum(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.sum)
+    }
+
+    /// The checksum of all that was sent. Only while nothing is under way.
+    pub(crate) fn checksum(&self) -> u64 {
+        self.base.load(Ordering::Acquire).wrapping_add(self.sum.load(Ordering::Acquire))
     }
 
     pub(crate) fn snapshot_slot(&self) -> SnapshotSlot {
@@ -50,7 +65,7 @@ impl Stretch {
         if end - self.start < CHECKPOINT_BYTES || self.running.swap(true, Ordering::AcqRel) {
             return None;
         }
-        let next = Self::following(end, Arc::clone(&self.running));
+        let next = Self::following(end, Arc::clone(&self.base), Arc::clone(&self.running));
         Some(std::mem::replace(self, next))
     }
 }
@@ -69,6 +84,7 @@ pub(crate) fn in_background(
     let passage = flow.enter();
     let (store, session, file) = (Arc::clone(store), Arc::clone(session), Arc::clone(file));
     let (snapshot, running) = (Arc::clone(&stretch.snapshot), Arc::clone(&stretch.running));
+    let (sum, base) = (Arc::clone(&stretch.sum), Arc::clone(&stretch.base));
     let written = Arc::clone(&stretch.flow);
     stretch.flow.when_idle(move || {
         let threads = Arc::clone(&store.writers);
@@ -77,13 +93,16 @@ pub(crate) fn in_background(
                 running.store(false, Ordering::Release);
                 passage.done();
             };
-            let snapshot = lock(&snapshot).take();
-            let Some(snapshot) = snapshot.filter(|_| !written.has_failed()) else { return over() };
+            // In any case, because the next stretch stands on it.
+            let sum = sum.load(Ordering::Acquire);
+            let checksum = base.fetch_add(sum, Ordering::AcqRel).wrapping_add(sum);
+            let hash = lock(&snapshot).take();
+            let Some(hash) = hash.filter(|_| !written.has_failed()) else { return over() };
             if let Err(error) = file.sync() {
                 tracing::warn!(session = %session.hold.id(), %error, "a checkpoint was not written");
                 return over();
             }
-            let record = session.record_at(&store, Some((&file, end)), Vec::new(), snapshot);
+            let record = session.record_at(&store, Some((&file, end)), Vec::new(), (hash, checksum));
             commit(&store, &session, Some(file), record, move |_| over());
         });
     });
@@ -122,13 +141,13 @@ pub(crate) fn commit(
 }
 
 impl Session {
-    /// The record for `file_bytes` bytes of a file and `tail` behind them; `snapshot` is the hash over the former.
+    /// The record for the front of a file and `tail` behind it, with hash state and checksum of the former.
     pub(crate) fn record_at(
         &self,
         store: &Store,
         file: Option<(&NewFile, u64)>,
         tail: Vec<u8>,
-        snapshot: Snapshot,
+        (hash, checksum): (HashState, u64),
     ) -> UploadRecord {
         let last = lock(&self.record);
         let file_bytes = file.map_or(0, |(_, bytes)| bytes);
@@ -136,8 +155,8 @@ impl Session {
             repository: last.repository.clone(),
             algorithm: last.algorithm,
             offset: file_bytes + tail.len() as u64,
-            hash: snapshot.hash,
-            checksum: Bytes::copy_from_slice(&snapshot.folded.to_le_bytes()),
+            hash,
+            checksum: Bytes::copy_from_slice(&checksum.to_le_bytes()),
             generation: file.map(|(file, _)| file.generation()),
             file_bytes,
             tail: tail.into(),
@@ -147,21 +166,8 @@ impl Session {
     }
 }
 
-impl Snapshot {
-    /// The state of an upload of which nothing is in a file.
-    pub(crate) const fn empty() -> Self {
-        Self { hash: Hasher::no_state(), folded: 0 }
-    }
-
-    /// The present state of hash and checksum.
-    pub(crate) fn of(running: &Running) -> Self {
-        Self { hash: running.hasher.export(), folded: running.checksum.folded() }
-    }
-}
-
 /// Hash and checksum as a record says; `None` where the record's forms are not known, and the bytes are to be hashed again.
-pub(crate) fn running(algorithm: Algorithm, hash: &HashState, checksum: &[u8]) -> Option<Running> {
-    let hasher = Hasher::import(algorithm, hash)?;
-    let folded = u64::from_le_bytes(checksum.try_into().ok()?);
-    Some(Running { hasher, checksum: crate::blob::Checksum::resume(folded) })
+pub(crate) fn continued(record: &UploadRecord) -> Option<(Hasher, u64)> {
+    let hasher = Hasher::import(record.algorithm, &record.hash)?;
+    Some((hasher, u64::from_le_bytes(record.checksum.as_ref().try_into().ok()?)))
 }

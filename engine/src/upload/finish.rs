@@ -5,7 +5,7 @@ use super::removal::{remove_file, remove_session};
 use super::settle::{fall_back, sync, write_rest};
 use super::start::read_all;
 use super::writer::{Session, Upload};
-use crate::blob::{NewFile, checksum};
+use crate::blob::{NewFile, checksum, checksum_part};
 use crate::error::EngineError;
 use crate::ingest::Hasher;
 use crate::limits::{COMMIT_ATTEMPTS_MAX, SETTLED_STEP};
@@ -68,12 +68,13 @@ fn end_of_stream(upload: &mut Upload, digest: &Digest) -> Result<(Digest, u64), 
     let (offset, size_hint) = (upload.offset, upload.size_hint);
     let large = upload.large.as_mut().ok_or_else(closed)?;
     let rest = write_rest(large, &tail, size_hint)?;
-    let hashed = large.lane.with(|running| {
-        running.update(rest.all());
-        (running.hasher.clone().finish(), running.checksum.finish())
+    let hashed = large.lane.with(|hasher| {
+        hasher.update(rest.all());
+        hasher.clone().finish()
     });
+    let mut actual = hashed.ok_or_else(closed)?;
+    let checksum = large.stretch.checksum().wrapping_add(checksum_part(rest.all(), large.sent));
     drop(rest);
-    let (mut actual, checksum) = hashed.ok_or_else(closed)?;
     if actual.algorithm() != digest.algorithm() {
         // The client closes with another algorithm than the session was hashed with, which is rare.
         let mut hasher = Hasher::new(digest.algorithm());

@@ -6,9 +6,10 @@ use super::checkpoint;
 use super::writer::{Large, Session, Upload, is_direct};
 use super::{UploadStatus, removal};
 use crate::blob::NewFile;
+use crate::blob::checksum_part;
 use crate::disk::DIRECT_ALIGNMENT;
 use crate::error::EngineError;
-use crate::ingest::Snapshot;
+use crate::ingest::Hasher;
 use crate::sync::lock;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -73,18 +74,23 @@ type Prepared = (crate::meta::UploadRecord, Option<Arc<NewFile>>);
 fn prepare(upload: &mut Upload, session: &Session) -> Result<Prepared, EngineError> {
     let tail = std::mem::take(&mut upload.tail);
     let Some(large) = &mut upload.large else {
-        return Ok((session.record_at(&upload.store, None, tail, Snapshot::empty()), None));
+        return Ok((session.record_at(&upload.store, None, tail, (Hasher::no_state(), 0)), None));
     };
     let rest = write_rest(large, &tail, upload.size_hint)?;
     sync(large, upload.offset)?;
-    let snapshot = large.lane.with(|running| {
-        running.update(rest.aligned());
-        Snapshot::of(running)
+    let hash = large.lane.with(|hasher| {
+        hasher.update(rest.aligned());
+        hasher.export()
     });
-    let snapshot = snapshot.ok_or_else(crate::store::closed)?;
+    let hash = hash.ok_or_else(crate::store::closed)?;
+    let checksum = large.stretch.checksum().wrapping_add(checksum_part(rest.aligned(), large.sent));
     let file_bytes = large.sent + rest.aligned().len() as u64;
-    let record =
-        session.record_at(&upload.store, Some((&large.file, file_bytes)), rest.tail().to_vec(), snapshot);
+    let record = session.record_at(
+        &upload.store,
+        Some((&large.file, file_bytes)),
+        rest.tail().to_vec(),
+        (hash, checksum),
+    );
     Ok((record, Some(Arc::clone(&large.file))))
 }
 

@@ -5,10 +5,10 @@ use super::removal::visible;
 use super::session::{Hold, Taken};
 use super::writer::{Upload, UploadWriter};
 use super::{UploadStatus, removal};
-use crate::blob::NewFile;
+use crate::blob::{NewFile, checksum_part};
 use crate::error::EngineError;
-use crate::ingest::{Hasher, Running};
-use crate::limits::BUFFER_BYTES;
+use crate::ingest::Hasher;
+use crate::limits::{BUFFER_BYTES, CHECKSUM_BLOCK_BYTES};
 use crate::meta::{Batch, UploadRecord};
 use crate::store::{Store, closed};
 use bytes::Bytes;
@@ -93,8 +93,8 @@ pub(crate) async fn resume(
     let (same, row) = (Arc::clone(store), record.clone());
     store.writers.run(move || drop(sender.send(reopen(&same, generation, &row))));
     match receiver.await.unwrap_or_else(|_| Err(closed())) {
-        Ok((file, running, durable)) => {
-            upload.continue_in(file, record.file_bytes, durable, running);
+        Ok(reopened) => {
+            upload.continue_in(reopened, record.file_bytes);
             upload.belongs_to(hold, record);
             Ok(UploadWriter::new(upload))
         }
@@ -105,36 +105,48 @@ pub(crate) async fn resume(
     }
 }
 
-/// Opens the file of a session and continues its hash. Returns how many bytes of it are durable, the tail's included.
-fn reopen(
-    store: &Arc<Store>,
-    generation: u64,
-    record: &UploadRecord,
-) -> Result<(NewFile, Running, u64), EngineError> {
+/// A session's file, opened again.
+pub(crate) struct Reopened {
+    pub(crate) file: NewFile,
+    /// The hash over the bytes before the tail.
+    pub(crate) hasher: Hasher,
+    /// The checksum of those bytes.
+    pub(crate) checksum: u64,
+    /// How many bytes of it are durable, the tail's included.
+    pub(crate) durable: u64,
+}
+
+/// Opens the file of a session and continues its hash.
+fn reopen(store: &Arc<Store>, generation: u64, record: &UploadRecord) -> Result<Reopened, EngineError> {
     let file = store.files.reopen(generation)?;
     let len = file.len()?;
-    if len < record.file_bytes {
+    if len < record.file_bytes || !record.file_bytes.is_multiple_of(CHECKSUM_BLOCK_BYTES as u64) {
+        let expected = record.file_bytes;
         return Err(EngineError::corrupt(format!(
-            "the file of upload session holds {len} bytes instead of {}",
-            record.file_bytes
+            "the file of a session holds {len} bytes instead of {expected}"
         )));
     }
     // What a failed request left behind the last good state.
     file.cut(record.offset)?;
-    let running = match checkpoint::running(record.algorithm, &record.hash, &record.checksum) {
-        Some(running) => running,
+    let (hasher, checksum) = match checkpoint::continued(record) {
+        Some(continued) => continued,
         None => hash_again(&file, record)?,
     };
     // A file that reaches as far as the tail holds the tail: every writer writes the same bytes there, and the first one synced
     // them before it wrote the row.
     let durable = if len >= record.offset { record.offset } else { record.file_bytes };
-    Ok((file, running, durable))
+    Ok(Reopened { file, hasher, checksum, durable })
 }
 
-fn hash_again(file: &NewFile, record: &UploadRecord) -> Result<Running, EngineError> {
-    let mut running = Running::new(record.algorithm);
-    read_all(file, record.file_bytes, |block| running.update(block))?;
-    Ok(running)
+fn hash_again(file: &NewFile, record: &UploadRecord) -> Result<(Hasher, u64), EngineError> {
+    let mut hasher = Hasher::new(record.algorithm);
+    let (mut checksum, mut offset) = (0_u64, 0);
+    read_all(file, record.file_bytes, |part| {
+        hasher.update(part);
+        checksum = checksum.wrapping_add(checksum_part(part, offset));
+        offset += part.len() as u64;
+    })?;
+    Ok((hasher, checksum))
 }
 
 /// Reads the first `len` bytes of a file, piece by piece.

@@ -5,15 +5,17 @@
 
 use super::checkpoint::{self, Stretch};
 use super::session::Hold;
+use super::start::Reopened;
 use super::{UploadStatus, finish, settle};
-use crate::blob::NewFile;
+use crate::blob::{NewFile, checksum_part};
 use crate::disk::DIRECT_ALIGNMENT;
 use crate::error::EngineError;
-use crate::ingest::{Buffer, Extent, Flow, Lane, Running};
+use crate::ingest::{Buffer, Extent, Flow, Hasher, Lane};
 use crate::limits::{BUFFER_HOLD_MILLIS_MAX, DIRECT_FROM_BYTES, EXTENTS_IN_FLIGHT_MAX, SMALL_BLOB_BYTES_MAX};
 use crate::meta::{Batch, BlobRecord, UploadRecord};
 use crate::store::{Store, closed};
 use bytes::{Buf, Bytes};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strata_types::{Algorithm, Digest};
@@ -60,8 +62,8 @@ pub(crate) struct Large {
     pub(crate) durable: u64,
     /// Bounds the extents under way.
     slots: Arc<Semaphore>,
-    /// Since the last checkpoint, in a session.
-    pub(crate) stretch: Option<Stretch>,
+    /// What was sent since the last checkpoint.
+    pub(crate) stretch: Stretch,
 }
 
 /// What the writer of a session needs.
@@ -110,19 +112,17 @@ impl Upload {
         }
     }
 
-    /// Continues in a file that holds `durable` bytes, the first `file_bytes` of them hashed by `running` and the others in the
-    /// tail.
-    pub(crate) fn continue_in(&mut self, file: NewFile, file_bytes: u64, durable: u64, running: Running) {
-        self.large = Some(Large::new(&self.store, file, file_bytes, durable, running));
+    /// Continues in the file of a session, behind `file_bytes` bytes; the bytes behind those are in the tail.
+    pub(crate) fn continue_in(&mut self, reopened: Reopened, file_bytes: u64) {
+        let Reopened { file, hasher, checksum, durable } = reopened;
+        let stretch = Stretch::new(file_bytes, checksum);
+        self.large = Some(Large { durable, ..Large::new(&self.store, file, hasher, stretch, file_bytes) });
         self.offset = file_bytes + self.tail.len() as u64;
     }
 
     /// Makes the upload that of a session.
     pub(crate) fn belongs_to(&mut self, hold: Hold, record: UploadRecord) {
         hold.set_offset(self.offset);
-        if let Some(large) = &mut self.large {
-            large.stretch = Some(Stretch::new(large.sent));
-        }
         self.session = Some(Arc::new(Session { hold, record: Mutex::new(record) }));
     }
 
@@ -178,11 +178,11 @@ impl Upload {
     /// Makes the file. Dropping the future leaves the upload as it was; the file, if it came to be, is removed.
     async fn grow(&mut self) -> Result<(), EngineError> {
         self.store.gate.pass()?;
-        let stretch = self.session.is_some().then(|| Stretch::new(0));
+        let stretch = Stretch::new(0, 0);
         let (sender, receiver) = oneshot::channel();
         let files = Arc::clone(&self.store.files);
         let (flow, passage) = (Arc::clone(&self.flow), self.flow.enter());
-        let stretch_passage = stretch.as_ref().map(Stretch::enter);
+        let stretch_passage = stretch.enter();
         self.store.writers.run(move || {
             let created = files.create();
             let generation = created.as_ref().map(NewFile::generation).ok();
@@ -191,10 +191,8 @@ impl Upload {
                 if let Err(error) = outcome {
                     flow.fail(error);
                 }
+                stretch_passage.done();
                 passage.done();
-                if let Some(passage) = stretch_passage {
-                    passage.done();
-                }
             };
             match generation {
                 // DURABILITY: the name is durable before anything is committed, because commits wait for the flow.
@@ -203,9 +201,8 @@ impl Upload {
             }
         });
         let file = receiver.await.unwrap_or_else(|_| Err(closed()))?;
-        let mut large = Large::new(&self.store, file, 0, 0, Running::new(self.algorithm));
-        large.stretch = stretch;
-        self.large = Some(large);
+        let hasher = Hasher::new(self.algorithm);
+        self.large = Some(Large::new(&self.store, file, hasher, stretch, 0));
         Ok(())
     }
 
@@ -239,14 +236,10 @@ impl Upload {
         let Some(buffer) = large.buffer.take() else { return Ok(()) };
         let (start, end) = (large.sent, large.sent + buffer.len() as u64);
         large.sent = end;
-        let mut extent = Extent::new(buffer, start, self.flow.enter(), slot);
-        let mut closed_stretch = None;
-        if let Some(stretch) = &mut large.stretch {
-            let passage = stretch.enter();
-            closed_stretch = stretch.close_at(end);
-            extent = extent.in_stretch(passage, closed_stretch.as_ref().map(Stretch::snapshot_slot));
-        }
-        let extent = Arc::new(extent);
+        let (passage, sum) = (large.stretch.enter(), large.stretch.sum());
+        let closed_stretch = self.session.as_ref().and_then(|_| large.stretch.close_at(end));
+        let snapshot = closed_stretch.as_ref().map(Stretch::snapshot_slot);
+        let extent = Arc::new(Extent::new(buffer, start, [self.flow.enter(), passage], snapshot, slot));
         let direct = is_direct(start, self.size_hint);
         large.lane.push(Arc::clone(&extent));
         let file = Arc::clone(&large.file);
@@ -258,6 +251,7 @@ impl Upload {
             }
             // The file first: a flow that is idle has no hand on it any more.
             drop(file);
+            sum.fetch_add(checksum_part(extent.bytes(), extent.offset()), Ordering::AcqRel);
             extent.written();
         });
         if let (Some(stretch), Some(session)) = (closed_stretch, &self.session) {
@@ -276,27 +270,25 @@ impl Upload {
         let Some(buffer) = &mut large.buffer else { return Ok(()) };
         self.tail.extend_from_slice(buffer.filled().get(aligned..).unwrap_or_default());
         buffer.truncate(aligned);
-        match slot {
-            Some(slot) => self.send(slot),
-            None => {
-                large.buffer = None;
-                Ok(())
-            }
-        }
+        let Some(slot) = slot else {
+            large.buffer = None;
+            return Ok(());
+        };
+        self.send(slot)
     }
 }
 
 impl Large {
-    fn new(store: &Arc<Store>, file: NewFile, file_bytes: u64, durable: u64, running: Running) -> Self {
+    fn new(store: &Arc<Store>, file: NewFile, hasher: Hasher, stretch: Stretch, file_bytes: u64) -> Self {
         Self {
             file: Arc::new(file),
-            lane: Lane::new(Arc::clone(&store.hashers), running),
+            lane: Lane::new(Arc::clone(&store.hashers), hasher),
             buffer: None,
             buffer_since: Instant::now(),
             sent: file_bytes,
-            durable,
+            durable: file_bytes,
             slots: Arc::new(Semaphore::new(EXTENTS_IN_FLIGHT_MAX)),
-            stretch: None,
+            stretch,
         }
     }
 }

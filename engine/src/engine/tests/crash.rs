@@ -106,7 +106,7 @@ async fn futures_join<T>(futures: impl Iterator<Item = impl Future<Output = T>>)
 
 /// Cuts the power at step after step until the scenario comes to its end, each time with another kind of loss, and once more
 /// in the middle of the recovery.
-fn at_every_step(scenario: impl AsyncFn(&Engine, &Promised) -> Result<(), EngineError>) {
+fn at_every_step(scenario: &impl AsyncFn(&Engine, &Promised) -> Result<(), EngineError>) {
     let mut step = 0;
     loop {
         step += 1;
@@ -148,25 +148,25 @@ fn at_every_step(scenario: impl AsyncFn(&Engine, &Promised) -> Result<(), Engine
 
 #[test]
 fn small_blobs_survive_any_cut() {
-    at_every_step(small_blobs);
+    at_every_step(&small_blobs);
 }
 
 #[test]
 fn grouped_small_blobs_survive_any_cut() {
-    at_every_step(many_small_blobs);
+    at_every_step(&many_small_blobs);
 }
 
 #[test]
 fn large_blobs_survive_any_cut() {
-    at_every_step(large_blobs);
+    at_every_step(&large_blobs);
 }
 
 #[test]
 fn a_session_survives_any_cut() {
-    at_every_step(chunked_session);
+    at_every_step(&chunked_session);
 }
 
 #[test]
 fn what_was_given_up_leaves_nothing_after_any_cut() {
-    at_every_step(uploads_given_up);
+    at_every_step(&uploads_given_up);
 }

@@ -86,7 +86,7 @@ fn a_full_disk_in_the_middle_of_a_push_leaves_the_session_usable() {
         engine.parts().pending.wait_for_none();
         let id = engine.start_upload(&repository(), Algorithm::Sha256).await.unwrap().id;
         let mut writer = engine.resume_upload(&repository(), &id).await.unwrap();
-        write(&mut writer, &bytes.slice(..BUFFER_BYTES + 1), 60_000).await.unwrap();
+        write(&mut writer, &bytes.slice(..=BUFFER_BYTES), 60_000).await.unwrap();
         writer.suspend().await.unwrap();
         world.disk.set_capacity(Some(2 * BUFFER_BYTES as u64 + 10));
         let mut writer = engine.resume_upload(&repository(), &id).await.unwrap();

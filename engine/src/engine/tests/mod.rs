@@ -6,4 +6,4 @@ mod race;
 mod real;
 mod restart;
 mod verbs;
-mod world;
+pub(crate) mod world;

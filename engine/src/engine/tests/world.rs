@@ -1,6 +1,7 @@
 //! A store on simulated ports, that can be killed and robbed of its power, and whose state can be audited.
 
 use crate::blob::generation::file_path;
+use crate::check::{CheckOptions, Verify, check_with};
 use crate::clock::ManualClock;
 use crate::disk::faulty::FaultyDisk;
 use crate::disk::sim::{Cut, SimDisk};
@@ -17,8 +18,8 @@ use strata_types::{Algorithm, Digest, RepositoryName};
 
 /// A metadata store whose commits are steps of the simulated disk: a power cut stops both at the same moment.
 #[derive(Debug)]
-pub(super) struct StepMeta {
-    pub(super) memory: MemoryStore,
+pub(crate) struct StepMeta {
+    pub(crate) memory: MemoryStore,
     disk: SimDisk,
 }
 
@@ -45,17 +46,17 @@ impl MetaStore for StepMeta {
 }
 
 /// Ports that outlive the engine on them.
-pub(super) struct World {
-    pub(super) disk: SimDisk,
-    pub(super) faults: FaultyDisk,
-    pub(super) meta: Arc<StepMeta>,
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) config: EngineConfig,
+pub(crate) struct World {
+    pub(crate) disk: SimDisk,
+    pub(crate) faults: FaultyDisk,
+    pub(crate) meta: Arc<StepMeta>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) config: EngineConfig,
     entropy: Arc<SeededEntropy>,
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let disk = SimDisk::new();
         let memory = MemoryStore::new().unwrap();
         let mut config = EngineConfig::new("unused");
@@ -72,7 +73,7 @@ impl World {
         }
     }
 
-    pub(super) fn open(&self) -> Result<Engine, EngineError> {
+    pub(crate) fn open(&self) -> Result<Engine, EngineError> {
         let ports = Ports {
             disk: Arc::new(self.faults.clone()),
             meta: self.meta.clone(),
@@ -83,7 +84,7 @@ impl World {
     }
 
     /// Ends the process of `engine`, whose handles are dead from now on; what it wrote is there.
-    pub(super) fn kill(&mut self, engine: Engine) {
+    pub(crate) fn kill(&mut self, engine: Engine) {
         // A killed process takes no step any more, so the power is off for it until it is gone.
         self.disk.cut_at(self.disk.steps() + 1);
         let memory = self.meta.memory.kill().unwrap();
@@ -93,7 +94,7 @@ impl World {
     }
 
     /// Cuts the power of `engine`; `survivors` of the unsynced commits are found again.
-    pub(super) fn power_cut(&mut self, engine: Option<Engine>, cut: Cut, survivors: usize) {
+    pub(crate) fn power_cut(&mut self, engine: Option<Engine>, cut: Cut, survivors: usize) {
         self.disk.cut_at(self.disk.steps() + 1);
         let memory = self.meta.memory.power_cut(survivors).unwrap();
         drop(engine);
@@ -102,16 +103,16 @@ impl World {
     }
 }
 
-pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-pub(super) fn repository() -> RepositoryName {
+pub(crate) fn repository() -> RepositoryName {
     RepositoryName::parse("library/box").unwrap()
 }
 
 /// `len` bytes that depend on `seed`.
-pub(super) fn content(seed: u64, len: usize) -> Bytes {
+pub(crate) fn content(seed: u64, len: usize) -> Bytes {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {
@@ -124,19 +125,19 @@ pub(super) fn content(seed: u64, len: usize) -> Bytes {
     bytes.into()
 }
 
-pub(super) fn digest(bytes: &[u8]) -> Digest {
+pub(crate) fn digest(bytes: &[u8]) -> Digest {
     Hasher::digest(Algorithm::Sha256, bytes)
 }
 
 /// What the service layer commits with a blob.
-pub(super) fn link(engine: &Engine, digest: &Digest) -> Batch {
+pub(crate) fn link(engine: &Engine, digest: &Digest) -> Batch {
     let mut batch = Batch::new(engine.now());
     batch.link_blob(&repository(), digest);
     batch
 }
 
 /// Pushes a blob in one request, in pieces of `piece` bytes.
-pub(super) async fn push(engine: &Engine, bytes: &Bytes, piece: usize) -> Result<Digest, EngineError> {
+pub(crate) async fn push(engine: &Engine, bytes: &Bytes, piece: usize) -> Result<Digest, EngineError> {
     let digest = digest(bytes);
     let mut writer = engine.ingest(Algorithm::Sha256, None)?;
     write(&mut writer, bytes, piece).await?;
@@ -144,7 +145,7 @@ pub(super) async fn push(engine: &Engine, bytes: &Bytes, piece: usize) -> Result
     Ok(digest)
 }
 
-pub(super) async fn write(
+pub(crate) async fn write(
     writer: &mut crate::UploadWriter,
     bytes: &Bytes,
     piece: usize,
@@ -159,7 +160,7 @@ pub(super) async fn write(
 }
 
 /// Reads a whole blob; `None` where it is not there.
-pub(super) async fn pull(engine: &Engine, digest: &Digest) -> Result<Option<Bytes>, EngineError> {
+pub(crate) async fn pull(engine: &Engine, digest: &Digest) -> Result<Option<Bytes>, EngineError> {
     match engine.open_blob(digest).await? {
         None => Ok(None),
         Some(BlobBody::Bytes(bytes)) => Ok(Some(bytes)),
@@ -175,7 +176,7 @@ pub(super) async fn pull(engine: &Engine, digest: &Digest) -> Result<Option<Byte
 }
 
 /// Verifies that every row has its bytes and that acknowledged blobs are there; returns the files of the rows.
-pub(super) async fn audit_blobs(engine: &Engine, acknowledged: &[Digest]) -> BTreeSet<PathBuf> {
+pub(crate) async fn audit_blobs(engine: &Engine, acknowledged: &[Digest]) -> BTreeSet<PathBuf> {
     let view = engine.view().unwrap();
     let blobs = view.blobs(None, PAGE_ROWS).unwrap();
     assert!(blobs.len() < PAGE_ROWS);
@@ -198,7 +199,7 @@ pub(super) async fn audit_blobs(engine: &Engine, acknowledged: &[Digest]) -> BTr
 
 /// Verifies that every row has its bytes and every file its row, that no tombstone is left, that `acknowledged` blobs are
 /// there. For a store that was just opened, or is idle.
-pub(super) async fn audit(world: &World, engine: &Engine, acknowledged: &[Digest]) {
+pub(crate) async fn audit(world: &World, engine: &Engine, acknowledged: &[Digest]) {
     engine.parts().pending.wait_for_none();
     let view = engine.view().unwrap();
     let mut named = audit_blobs(engine, acknowledged).await;
@@ -215,6 +216,8 @@ pub(super) async fn audit(world: &World, engine: &Engine, acknowledged: &[Digest
         assert!(number <= view.last_segment().unwrap().unwrap_or(0));
     }
     assert!(view.tombstones(None, 1).unwrap().is_empty(), "a tombstone is left");
+    let options = CheckOptions { verify: Verify::Digest, threads: 1, ..CheckOptions::default() };
+    assert_eq!(check_with(&world.disk, &view, &options).unwrap().findings, [], "the store's own check");
     let metrics = engine.metrics();
     assert_eq!((metrics.buffers_used, metrics.writers), (0, 0), "a buffer or a writer leaked");
     assert_eq!(engine.parts().sessions.count(), 0, "a session stays taken");
