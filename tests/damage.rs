@@ -102,7 +102,7 @@ fn a_blob_file_with_a_byte_changed_is_found_by_check() {
     let digest = registry.repository("a/b").push_blob(&noise(5, 1_000_000));
     registry.stop();
     overwrite(&only_blob_file(&registry), 500_000, b"\x00\x01\x02\x03");
-    let output = registry.check_with(&["--content"]);
+    let output = registry.check_with(&["--verify", "checksum"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(report.contains(&digest), "the report names the blob: {report}");
@@ -135,7 +135,7 @@ fn a_segment_with_a_byte_changed() {
     }
     assert_eq!(refused, 1, "one blob is damaged");
     registry.stop();
-    assert_eq!(registry.check_with(&["--content"]).status.code(), Some(1));
+    assert_eq!(registry.check_with(&["--verify", "checksum"]).status.code(), Some(1));
 }
 
 #[test]
@@ -163,6 +163,35 @@ fn a_segment_that_was_cut() {
             assert!(log.contains(".seg"), "the message names the file: {log}");
         }
     }
+}
+
+#[test]
+fn what_a_crash_left_behind_is_cleared_away() {
+    let mut registry = registry!().start();
+    let blobs = [noise(30, 40_000), noise(31, 100), noise(32, 500_000)];
+    for bytes in &blobs {
+        registry.repository("a/b").push_blob(bytes);
+    }
+    registry.kill();
+    // Bytes of an append that was never acknowledged, and a file of an upload that nobody remembers.
+    let segments = find(&registry, |name| has_extension(name, "seg"));
+    let (segment, length) = segments.last().expect("a segment");
+    overwrite(segment, *length, &noise(33, 10_000));
+    let stray = only_blob_file(&registry).with_file_name("0000000000000fff");
+    fs::write(&stray, noise(34, 100_000)).expect("a file");
+    for _ in 0..2 {
+        registry.start();
+        assert!(!stray.exists(), "{}", stray.display());
+        let repository = registry.repository("a/b");
+        for bytes in &blobs {
+            repository.expect_blob(&sha256(bytes), bytes);
+        }
+        let more = noise(35, 50_000);
+        repository.push_blob(&more);
+        repository.expect_blob(&sha256(&more), &more);
+        registry.kill();
+    }
+    registry.expect_sound();
 }
 
 #[test]

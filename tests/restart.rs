@@ -10,7 +10,7 @@
 use bytes::Bytes;
 use strata_harness::image::{EMPTY_JSON, artifact};
 use strata_harness::random::noise;
-use strata_harness::{Algorithm, Image, TestRegistry, registry, sha256};
+use strata_harness::{Algorithm, Image, Request, TestRegistry, registry, sha256};
 
 /// How the server ends.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +85,71 @@ fn uploads_go_on_where_they_were() {
                 registry.endpoint().delete(repository.blob(&digest)).expect(202);
             }
         }
+    }
+}
+
+#[test]
+fn tiny_chunks_across_the_border_between_memory_and_file() {
+    let mut registry = registry!().start();
+    for end in [End::Told, End::Killed] {
+        let bytes = noise(8, 65_540);
+        let location = registry.repository("a/b").start_upload();
+        registry.repository("a/b").patch_at(&location, 0, &bytes.slice(..65_533));
+        for start in 65_533..65_540 {
+            restart(&mut registry, end);
+            let repository = registry.repository("a/b");
+            repository.expect_offset(&location, start);
+            repository.patch_at(&location, start, &bytes.slice(start..=start));
+        }
+        restart(&mut registry, end);
+        let repository = registry.repository("a/b");
+        repository.commit(&location, &sha256(&bytes));
+        repository.expect_blob(&sha256(&bytes), &bytes);
+        registry.endpoint().delete(repository.blob(&sha256(&bytes))).expect(202);
+    }
+}
+
+#[test]
+fn the_other_algorithm_decides_after_a_restart() {
+    let mut registry = registry!().start();
+    for end in [End::Told, End::Killed] {
+        for size in [500, 100_000, 5_000_001] {
+            let bytes = noise(9, size);
+            let location = registry.repository("a/b").start_upload();
+            registry.repository("a/b").patch_at(&location, 0, &bytes.slice(..size / 2));
+            restart(&mut registry, end);
+            let repository = registry.repository("a/b");
+            repository.patch_at(&location, size / 2, &bytes.slice(size / 2..));
+            let digest = Algorithm::Sha512.of(&bytes);
+            repository.commit(&location, &digest);
+            repository.expect_blob(&digest, &bytes);
+            registry.endpoint().delete(repository.blob(&digest)).expect(202);
+        }
+    }
+}
+
+#[test]
+fn a_body_that_was_cut_by_the_end_of_the_server_is_resumed() {
+    let mut registry = registry!().config("[http]\ndrain = \"1s\"\n").start();
+    for end in [End::Told, End::Killed] {
+        let bytes = noise(10, 20_000_000);
+        let location = registry.repository("a/b").start_upload();
+        registry.repository("a/b").patch_at(&location, 0, &bytes.slice(..3_000_000));
+        let mut connection = registry.endpoint().connect();
+        let rest = Request::patch(location.as_str()).header("content-length", bytes.len() - 3_000_000);
+        connection.send_head(&rest).expect("the head is taken");
+        connection.send_bytes(&bytes.slice(3_000_000..15_000_000)).expect("a part is taken");
+        restart(&mut registry, end);
+        drop(connection);
+        let repository = registry.repository("a/b");
+        let status = registry.endpoint().get(location.as_str()).expect(204);
+        let range = status.header("range").and_then(|range| range.strip_prefix("0-")).expect("a range");
+        let offset = range.parse::<usize>().expect("a number") + 1;
+        assert!((3_000_000..=15_000_000).contains(&offset), "{offset}");
+        repository.patch_at(&location, offset, &bytes.slice(offset..));
+        repository.commit(&location, &sha256(&bytes));
+        repository.expect_blob(&sha256(&bytes), &bytes);
+        registry.endpoint().delete(repository.blob(&sha256(&bytes))).expect(202);
     }
 }
 

@@ -398,3 +398,145 @@ fn a_closing_request_needs_a_digest() {
     repository.expect_offset(&location, 5);
     repository.commit(&location, &sha256(&noise(18, 5)));
 }
+
+#[test]
+fn of_many_that_close_a_session_one_does() {
+    let registry = registry!().start();
+    let repository = registry.repository("a/b");
+    for size in [100, 300_000] {
+        for round in 0..8 {
+            let bytes = noise(20 + round, size);
+            let digest = sha256(&bytes);
+            let location = repository.start_upload();
+            repository.patch(&location, &bytes);
+            let close = Request::put(with_query(&location, &format!("digest={digest}")));
+            let statuses: Vec<u16> = std::thread::scope(|scope| {
+                let closers: Vec<_> =
+                    (0..6).map(|_| scope.spawn(|| registry.endpoint().send(&close).status)).collect();
+                closers.into_iter().map(|closer| closer.join().expect("no client panics")).collect()
+            });
+            assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
+            assert!(statuses.iter().all(|status| matches!(status, 201 | 404 | 416)), "{statuses:?}");
+            repository.expect_blob(&digest, &bytes);
+            registry.endpoint().get(location).expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+        }
+    }
+}
+
+#[test]
+fn close_and_cancel_at_once() {
+    let registry = registry!().start();
+    let repository = registry.repository("a/b");
+    for round in 0..15 {
+        let bytes = noise(40 + round, 200_000);
+        let digest = sha256(&bytes);
+        let location = repository.start_upload();
+        repository.patch(&location, &bytes);
+        let close = Request::put(with_query(&location, &format!("digest={digest}")));
+        let (closed, cancelled) = std::thread::scope(|scope| {
+            let closer = scope.spawn(|| registry.endpoint().send(&close).status);
+            let canceller = scope.spawn(|| registry.endpoint().delete(location.as_str()).status);
+            (closer.join().expect("no client panics"), canceller.join().expect("no client panics"))
+        });
+        match (closed, cancelled) {
+            (201, 404 | 416) => repository.expect_blob(&digest, &bytes),
+            (404, 204) => repository.expect_no_blob(&digest),
+            other => panic!("{other:?}"),
+        }
+        if cancelled != 416 {
+            registry.endpoint().get(location).expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_does_not_wait_for_the_answer() {
+    let registry = registry!().start();
+    let repository = registry.repository("a/b");
+    for size in [100, 65_536, 65_537, 2_000_000] {
+        let bytes = noise(60, size);
+        let digest = sha256(&bytes);
+        let location = repository.start_upload();
+        let mut connection = registry.endpoint().connect();
+        let close = Request::put(with_query(&location, &format!("digest={digest}"))).body(bytes.clone());
+        connection.send(&close).expect("the request is taken");
+        drop(connection);
+        // Whole or not at all: the blob is there, or the session is and can be brought to its end.
+        wait::until("the push to be over", wait::SOON, || {
+            if registry.endpoint().head(repository.blob(&digest)).status == 200 {
+                return Some(());
+            }
+            let status = registry.endpoint().get(location.as_str());
+            if status.status == 404 {
+                return None;
+            }
+            let offset = offset_of(&status.expect(204));
+            let mut close = Request::put(with_query(&location, &format!("digest={digest}")));
+            if offset < size {
+                close = close
+                    .header("content-range", content_range(offset, size - offset))
+                    .body(bytes.slice(offset..));
+            }
+            let closed = registry.endpoint().send(&close);
+            assert!(matches!(closed.status, 201 | 404 | 416), "{closed:?}");
+            (closed.status == 201).then_some(())
+        });
+        repository.expect_blob(&digest, &bytes);
+    }
+}
+
+#[test]
+fn whoever_asks_first_is_refused_before_the_body() {
+    let registry = registry!().start();
+    let repository = registry.repository("a/b");
+    let requests = [
+        Request::patch(format!("{}11111111-2222-4333-8444-555555555555", repository.uploads())),
+        Request::post("/v2/UPPER/blobs/uploads/?digest=x"),
+        Request::post(format!("{}?digest=nonsense", repository.uploads())),
+    ];
+    for request in requests {
+        let mut connection = registry.endpoint().connect();
+        let asked = request.header("content-length", 100_000_000).header("expect", "100-continue");
+        connection.send_head(&asked).expect("the head is taken");
+        let head = connection.read_head().expect("an answer");
+        assert!((400..500).contains(&head.status), "{head:?}");
+    }
+}
+
+#[test]
+fn a_range_that_is_there_twice() {
+    let registry = registry!().start();
+    let repository = registry.repository("a/b");
+    let bytes = noise(61, 100);
+    let location = repository.start_upload();
+    let twice =
+        Request::patch(location.as_str()).header("content-range", "0-99").header("content-range", "100-199");
+    let response = registry.endpoint().send(&twice.body(bytes.clone()));
+    assert_eq!(response.status, 400, "{response:?}");
+    repository.expect_offset(&location, 0);
+    repository.patch_at(&location, 0, &bytes);
+    repository.commit(&location, &sha256(&bytes));
+}
+
+#[test]
+fn thousands_of_sessions() {
+    let registry = registry!().start();
+    let repository = registry.repository("a/b");
+    let mut connection = registry.endpoint().connect();
+    let bytes = noise(62, 10);
+    let locations: Vec<String> = (0..3000)
+        .map(|_| {
+            let started =
+                connection.exchange(&Request::post(repository.uploads())).expect("an answer").expect(202);
+            started.location()
+        })
+        .collect();
+    for location in locations.iter().step_by(100) {
+        repository.patch(location, &bytes);
+        repository.commit(location, &sha256(&bytes));
+    }
+    for location in &locations {
+        let gone = connection.exchange(&Request::delete(location.as_str())).expect("an answer");
+        assert!(matches!(gone.status, 204 | 404), "{gone:?}");
+    }
+}

@@ -94,7 +94,11 @@ async fn mount_blob(exchange: &Exchange<'_>, to: &RepositoryName, mount: &str) -
 
 /// Reads `Content-Range`; it must be as long as the body says it is.
 fn chunk_range(exchange: &Exchange<'_>, body: &RequestBody) -> Result<Option<ChunkRange>, Refusal> {
-    let Some(value) = exchange.headers.get(CONTENT_RANGE) else { return Ok(None) };
+    let mut values = exchange.headers.get_all(CONTENT_RANGE).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Refusal::new(ErrorCode::SizeInvalid, "Content-Range is there more than once"));
+    }
     let range = ContentRange::parse(value.as_bytes())?;
     match body.declared_len() {
         Some(declared) if declared != range.len => {
