@@ -25,6 +25,10 @@ pub(crate) enum Expiry {
 /// How long a connection that was told to end may take to say good-bye: flush, TLS close, read what is still coming.
 pub(crate) const CLOSING_MAX: Duration = Duration::from_secs(5);
 
+/// How much longer a stall on one stream of HTTP/2 may last than one of a whole connection. A client opens its window in large
+/// steps and frames arrive whole, so that a slow stream that moves may show nothing for long.
+pub(crate) const STREAM_PATIENCE: u32 = 5;
+
 /// Stands for "not now" in the stamps below; real stamps start at 1.
 const NEVER: u64 = 0;
 
@@ -39,6 +43,7 @@ pub(crate) struct Activity {
     blocked_since: AtomicU64,
     closing_since: AtomicU64,
     moved: AtomicU64,
+    received: AtomicU64,
     written: AtomicU64,
     unread_body: AtomicBool,
     reset: AtomicBool,
@@ -56,6 +61,7 @@ impl Activity {
             blocked_since: AtomicU64::new(NEVER),
             closing_since: AtomicU64::new(NEVER),
             moved: AtomicU64::new(1),
+            received: AtomicU64::new(1),
             written: AtomicU64::new(1),
             unread_body: AtomicBool::new(false),
             reset: AtomicBool::new(false),
@@ -78,6 +84,7 @@ impl Activity {
     pub(crate) fn read(&self) {
         let now = self.now();
         self.moved.store(now, Relaxed);
+        self.received.store(now, Relaxed);
         if self.in_flight.load(Relaxed) == 0
             && !self.multiplexed.load(Relaxed)
             && self.header_since.load(Relaxed) == NEVER
@@ -94,11 +101,31 @@ impl Activity {
         self.blocked_since.store(NEVER, Relaxed);
     }
 
-    /// The peer's buffers are full.
-    pub(crate) fn write_blocked(&self) {
-        if self.blocked_since.load(Relaxed) == NEVER {
+    /// The peer's buffers are full. Returns whether that is new.
+    pub(crate) fn write_blocked(&self) -> bool {
+        let is_new = self.blocked_since.load(Relaxed) == NEVER;
+        if is_new {
             self.blocked_since.store(self.now(), Relaxed);
         }
+        is_new
+    }
+
+    /// The peer's buffers are still full, but it has taken something since that was last said.
+    pub(crate) fn write_creeps(&self) {
+        let now = self.now();
+        self.moved.store(now, Relaxed);
+        self.written.store(now, Relaxed);
+        self.blocked_since.store(now, Relaxed);
+    }
+
+    /// When bytes last came in.
+    pub(crate) fn received_at(&self) -> Instant {
+        self.at(self.received.load(Relaxed))
+    }
+
+    /// See [`set_multiplexed`](Self::set_multiplexed).
+    pub(crate) fn is_multiplexed(&self) -> bool {
+        self.multiplexed.load(Relaxed)
     }
 
     /// A request's head is complete; the exchange lasts as long as the returned value.
@@ -117,7 +144,7 @@ impl Activity {
 
     /// Whether to read on for a while after the last byte was written, so that the peer gets to see the answer.
     pub(crate) fn has_unread_body(&self) -> bool {
-        self.unread_body.load(Relaxed) && !self.multiplexed.load(Relaxed)
+        self.unread_body.load(Relaxed) && !self.is_multiplexed()
     }
 
     /// The connection was told to end.
@@ -165,7 +192,7 @@ impl Activity {
         } else if blocked != NEVER {
             (blocked, limits.write_stall, Expiry::WriteStall)
         } else if self.multiplexed.load(Relaxed) && self.responding.load(Relaxed) > 0 {
-            (self.written.load(Relaxed), limits.write_stall, Expiry::WriteStall)
+            (self.written.load(Relaxed), limits.write_stall * STREAM_PATIENCE, Expiry::WriteStall)
         } else if self.in_flight.load(Relaxed) > 0 {
             return None;
         } else if header != NEVER {
@@ -173,7 +200,12 @@ impl Activity {
         } else {
             (self.moved.load(Relaxed), limits.idle_timeout, Expiry::Idle)
         };
-        Some((self.start + Duration::from_millis(since - 1) + allowed, expiry))
+        Some((self.at(since) + allowed, expiry))
+    }
+
+    /// What a stamp stands for.
+    fn at(&self, stamp: u64) -> Instant {
+        self.start + Duration::from_millis(stamp.saturating_sub(1))
     }
 
     fn now(&self) -> u64 {

@@ -21,9 +21,10 @@ pub struct HttpLimits {
     /// How long the handshake of TLS may take. Default 10 s.
     pub tls_handshake_timeout: Duration,
     /// How long a request's body may go without a byte while the server waits for one; the request then fails as too slow.
-    /// Default 60 s.
+    /// On HTTP/2 five times as long while the connection as a whole moves. Default 60 s.
     pub body_stall: Duration,
-    /// How long a peer may take no byte of an answer; the connection is then reset. Default 60 s.
+    /// How long a peer may take no byte of an answer; the connection is then reset. Five times as long where it is HTTP/2's flow
+    /// control that holds the answer back. Default 60 s.
     pub write_stall: Duration,
     /// How long requests in flight may take to finish when the server is told to stop. Default 30 s.
     pub drain: Duration,

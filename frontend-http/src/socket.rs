@@ -5,6 +5,7 @@ use crate::connection_metrics::ListenerMetrics;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use socket2::SockRef;
 use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -23,11 +24,13 @@ pub(crate) struct Socket {
     metrics: Arc<ListenerMetrics>,
     shut: bool,
     discarded: usize,
+    /// Bytes that the peer had not taken when that was last looked at.
+    untaken: usize,
 }
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream, activity: Arc<Activity>, metrics: Arc<ListenerMetrics>) -> Self {
-        Self { stream, activity, metrics, shut: false, discarded: 0 }
+        Self { stream, activity, metrics, shut: false, discarded: 0, untaken: 0 }
     }
 
     pub(crate) fn metrics(&self) -> &ListenerMetrics {
@@ -41,13 +44,13 @@ impl Socket {
 
     /// Runs a system call that writes to the socket until it does not ask to wait.
     pub(crate) fn poll_send(
-        &self,
+        &mut self,
         cx: &mut Context<'_>,
         mut call: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
             let Poll::Ready(ready) = self.stream.poll_write_ready(cx) else {
-                self.activity.write_blocked();
+                self.blocked();
                 return Poll::Pending;
             };
             ready?;
@@ -66,6 +69,17 @@ impl Socket {
         }
     }
 
+    /// Notes that the socket takes nothing now. It is said to be writable again only when a third of its buffer is free, which
+    /// may be a megabyte: for a slow peer that takes minutes. So at each look the kernel is asked whether the peer moved.
+    fn blocked(&mut self) {
+        let is_new = self.activity.write_blocked();
+        let untaken = untaken_bytes(&self.stream).unwrap_or(self.untaken);
+        if !is_new && untaken < self.untaken {
+            self.activity.write_creeps();
+        }
+        self.untaken = untaken;
+    }
+
     /// Reads what is still coming and throws it away. Closing a socket with unread bytes resets it, and the peer would lose
     /// the answer that says why its upload was not wanted.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -80,6 +94,15 @@ impl Socket {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Bytes in the send buffer that the peer has not acknowledged.
+fn untaken_bytes(stream: &TcpStream) -> Option<usize> {
+    let mut bytes: libc::c_int = 0;
+    #[expect(unsafe_code, reason = "no crate wraps this request in a safe form")]
+    // SAFETY: TIOCOUTQ writes one int to the address given, which lives until the call returns.
+    let answer = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if answer == 0 { usize::try_from(bytes).ok() } else { None }
 }
 
 /// Writes the slices with one system call.
@@ -105,12 +128,12 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_send(cx, |stream| Ok(rustix::net::send(stream, bytes, SendFlags::NOSIGNAL)?))
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {

@@ -3,7 +3,7 @@
 //! Nothing is buffered here; what hyper holds ahead is bounded by `buffer-bytes-max` (HTTP/1) and the flow-control windows
 //! (HTTP/2). A transfer that moves at all is never cut.
 
-use crate::activity::Activity;
+use crate::activity::{Activity, STREAM_PATIENCE};
 use crate::connection_metrics::ListenerMetrics;
 use bytes::Bytes;
 use futures_util::Stream;
@@ -63,9 +63,31 @@ enum Source {
 struct Stall {
     allowed: Duration,
     timer: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    waiting_since: Option<Instant>,
     activity: Arc<Activity>,
     metrics: Arc<ListenerMetrics>,
+}
+
+impl Stall {
+    /// Ready when nothing moved for the allowed time.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.allowed)));
+        if self.waiting_since.is_none() {
+            timer.as_mut().reset(Instant::now() + self.allowed);
+        }
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            // A record of TLS or a frame of HTTP/2 is passed on only when it is complete; its bytes count as they come.
+            let moved = self.activity.received_at() + self.allowed;
+            let last = since + self.allowed * STREAM_PATIENCE;
+            let next = if self.activity.is_multiplexed() { moved.min(last) } else { moved };
+            if next <= Instant::now() {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(next);
+        }
+    }
 }
 
 impl RequestBody {
@@ -77,7 +99,7 @@ impl RequestBody {
         metrics: Arc<ListenerMetrics>,
     ) -> Self {
         let ended = incoming.is_end_stream();
-        let stall = Some(Stall { allowed, timer: None, waiting: false, activity, metrics });
+        let stall = Some(Stall { allowed, timer: None, waiting_since: None, activity, metrics });
         let declared = incoming.size_hint().exact();
         Self { source: Source::Wire(incoming), declared, received: 0, ended, stall }
     }
@@ -112,7 +134,7 @@ impl RequestBody {
                 return self.fail(|received, waited| RequestBodyError::TooSlow { received, waited });
             };
             if let Some(stall) = &mut self.stall {
-                stall.waiting = false;
+                stall.waiting_since = None;
             }
             match frame {
                 None => {
@@ -141,12 +163,7 @@ impl RequestBody {
     /// Ready when no byte came for the allowed time.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(stall) = &mut self.stall else { return Poll::Pending };
-        let timer = stall.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall.allowed)));
-        if !stall.waiting {
-            stall.waiting = true;
-            timer.as_mut().reset(Instant::now() + stall.allowed);
-        }
-        ready!(timer.as_mut().poll(cx));
+        ready!(stall.poll(cx));
         stall.metrics.body_stalls.increment();
         Poll::Ready(())
     }

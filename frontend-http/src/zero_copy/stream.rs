@@ -145,7 +145,7 @@ impl ZeroCopyStream {
         Poll::Ready(())
     }
 
-    fn poll_sendfile(&self, cx: &mut Context<'_>, range: &Pending) -> Poll<io::Result<usize>> {
+    fn poll_sendfile(&mut self, cx: &mut Context<'_>, range: &Pending) -> Poll<io::Result<usize>> {
         let Some(file) = range.file.as_fd() else { return Poll::Ready(Err(Errno::OPNOTSUPP.into())) };
         let known = usize::try_from(range.warm_until.saturating_sub(range.offset)).unwrap_or(SEND_MAX);
         let len = range.left.min(SEND_MAX).min(if known == 0 { SEND_MAX } else { known });

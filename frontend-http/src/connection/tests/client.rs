@@ -35,9 +35,7 @@ impl Client {
 
     /// A client whose kernel takes few bytes that it does not read.
     pub(super) async fn connect_narrow(address: SocketAddr) -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4096).unwrap();
-        Self::over(socket.connect(address).await.unwrap())
+        Self::over(connect_narrow(address, 4096).await)
     }
 }
 
@@ -113,4 +111,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
         }
     }
+}
+
+/// A connection whose kernel takes no more than some bytes that are not read.
+pub(super) async fn connect_narrow(address: SocketAddr, receive_buffer: u32) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(receive_buffer).unwrap();
+    socket.connect(address).await.unwrap()
 }

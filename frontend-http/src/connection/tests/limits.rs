@@ -1,13 +1,13 @@
 //! What is cut and what is not.
 
-use super::client::Client;
+use super::client::{Client, connect_narrow};
 use super::server::{Offered, PlainFile, TestServer, eventually, open_descriptors, quick, random_file};
 use crate::limits::HttpLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn a_head_that_drips_is_cut_all_the_same() {
         let mut tick = tokio::time::interval(Duration::from_millis(20));
         loop {
             tick.tick().await;
-            if tokio::io::AsyncWriteExt::write_all(&mut write, b"x").await.is_err() {
+            if write.write_all(b"x").await.is_err() {
                 std::future::pending::<()>().await;
             }
         }
@@ -108,6 +108,26 @@ async fn a_slow_reader_that_moves_is_never_cut() {
     let mut rest = vec![0; (1 << 20) - read];
     stream.read_exact(&mut rest).await.unwrap();
     assert_eq!(server.metrics().write_stalls.get(), 0);
+}
+
+#[tokio::test]
+async fn a_reader_too_slow_to_make_the_socket_writable_again_is_never_cut() {
+    let (file, _) = random_file(8 << 20);
+    let limits = HttpLimits { send_buffer: Some(200_000), ..quick() };
+    let server = TestServer::start(limits.clone());
+    server.app.add("f", PlainFile::source(file, Offered::Own));
+    let mut stream = connect_narrow(server.address, 16 * 1024).await;
+    stream.write_all(b"GET /file/f HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
+    // A third of the send buffer would take a multiple of the limit at this pace.
+    let mut tick = tokio::time::interval(limits.write_stall / 8);
+    let mut piece = vec![0; 4 * 1024];
+    for _ in 0..40 {
+        tick.tick().await;
+        stream.read_exact(&mut piece).await.unwrap();
+    }
+    assert_eq!(server.metrics().write_stalls.get(), 0);
+    // And is cut once it stops.
+    server.until("it is cut", |metrics| metrics.write_stalls.get() == 1).await;
 }
 
 #[tokio::test]

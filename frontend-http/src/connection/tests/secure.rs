@@ -16,7 +16,7 @@ use rustls_pki_types::ServerName;
 use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -271,6 +271,41 @@ async fn a_client_that_only_opens_and_resets_is_sent_away() {
         answer.len()
     );
     server.until("it is over", |metrics| metrics.open.get() == 0).await;
+}
+
+#[tokio::test]
+async fn a_record_that_takes_long_to_arrive_is_not_a_stalled_body() {
+    let identity = Identity::new();
+    let connector = connector(identity.renew(), &[b"http/1.1"]);
+    let limits = quick();
+    let server = TestServer::start_with(limits.clone(), Some(identity.config.clone()));
+    // Between client and server: everything at once, then a thousand bytes at a time.
+    let (near, far) = tokio::io::duplex(1 << 20);
+    let (mut from_client, mut to_client) = tokio::io::split(far);
+    let (mut from_server, mut to_server) = TcpStream::connect(server.address).await.unwrap().into_split();
+    let is_slow = Arc::new(AtomicBool::new(false));
+    let slow = Arc::clone(&is_slow);
+    let pace = limits.body_stall / 8;
+    tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+    tokio::spawn(async move {
+        let mut piece = [0; 1000];
+        while let Ok(read @ 1..) = from_client.read(&mut piece).await {
+            if slow.load(Ordering::SeqCst) {
+                tokio::time::sleep(pace).await;
+            }
+            to_server.write_all(&piece[..read]).await.unwrap();
+        }
+    });
+    let stream = connector.connect(ServerName::try_from("localhost").unwrap(), near).await.unwrap();
+    let mut client = Client::over(stream);
+    assert_eq!(client.get("/bytes/3").await.1, 3);
+    is_slow.store(true, Ordering::SeqCst);
+    // One record of 16 KiB: sixteen pieces, twice the limit in all.
+    let bytes = random(16_000);
+    client.send("PUT /upload HTTP/1.1\r\nhost: t\r\ncontent-length: 16000\r\n\r\n").await;
+    client.send(&bytes).await;
+    assert_eq!(client.head().await.unwrap().status, 200);
+    assert_eq!(server.metrics().body_stalls.get(), 0);
 }
 
 #[tokio::test]
