@@ -9,11 +9,13 @@ pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
     /// The moment `duration` later; stays at the end of time rather than wrap.
+    #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// The moment `duration` earlier; stays at 1970 rather than wrap.
+    #[must_use]
     pub fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }

@@ -76,7 +76,8 @@ impl Batch {
 
     /// Sets the opaque bytes (who did it, from where) that events appended from now on carry; at most 64 KiB are kept.
     pub fn set_detail(&mut self, detail: Bytes) {
-        self.detail = detail.slice(..detail.len().min(usize::from(u16::MAX)));
+        self.detail = detail;
+        self.detail.truncate(usize::from(u16::MAX));
     }
 
     /// Lets the answer come before the disk has it: for records that may fall back to an older state after a power cut.

@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod arbitrary;
 pub mod batch;
+pub mod check;
 pub(crate) mod codec;
 #[cfg(any(test, feature = "sim"))]
 pub mod contract;
@@ -19,6 +20,8 @@ mod queue;
 pub mod record;
 pub mod rocks;
 pub mod store;
+#[cfg(test)]
+mod tests;
 pub mod verb;
 pub mod view;
 

@@ -10,7 +10,7 @@ use crate::clock::UnixMillis;
 use crate::error::EngineError;
 use crate::meta::record::{GcItem, LeaseId, TombstoneItem};
 use bytes::Bytes;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use strata_types::{Digest, RepositoryName, Tag, UploadId};
 
 /// What a key names.
@@ -97,7 +97,7 @@ impl Key {
     /// # Errors
     /// [`EngineError::Corrupt`] where the bytes are no key of this format.
     pub fn decode(key: &[u8]) -> Result<Self, EngineError> {
-        Self::read(key).ok_or_else(|| EngineError::corrupt(format!("key {}", printable(key))))
+        Self::read(key).ok_or_else(|| EngineError::corrupt(format!("key {}", escaped(key))))
     }
 
     fn read(key: &[u8]) -> Option<Self> {
@@ -152,8 +152,58 @@ impl Key {
     }
 }
 
-/// The key as text for messages: printable ASCII as it is, the rest as `\xNN`.
+/// For messages: the table's name and the parts.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Meta { name } => write!(f, "fact {name}"),
+            Self::BackEdge { repository, child, parent } => {
+                write!(f, "back edge {repository} {child} {parent}")
+            }
+            Self::BlobRepository { digest, repository } => {
+                write!(f, "blob's repository {digest} {repository}")
+            }
+            Self::ManifestBytes { digest } => write!(f, "manifest bytes {digest}"),
+            Self::Referrer { repository, subject, referrer } => {
+                write!(f, "referrer {repository} {subject} {referrer}")
+            }
+            Self::Blob { digest } => write!(f, "blob {digest}"),
+            Self::Reserved { table, name } => write!(f, "reserved {} {}", char::from(*table), escaped(name)),
+            Self::Edges { repository, digest } => write!(f, "edges {repository} {digest}"),
+            Self::Generation { generation } => write!(f, "generation {generation:016x}"),
+            Self::TagMove { repository, tag, event } => write!(f, "tag history {repository}:{tag} {event}"),
+            Self::Frame { segment, offset } => write!(f, "frame {segment:08x} {offset}"),
+            Self::Link { repository, digest } => write!(f, "link {repository} {digest}"),
+            Self::Manifest { repository, digest } => write!(f, "manifest {repository} {digest}"),
+            Self::ManifestRepository { digest, repository } => {
+                write!(f, "manifest's repository {digest} {repository}")
+            }
+            Self::Gc { at, item } => write!(f, "gc queue {} {item:?}", at.0),
+            Self::Repository { repository } => write!(f, "repository {repository}"),
+            Self::Tag { repository, tag } => write!(f, "tag {repository}:{tag}"),
+            Self::Upload { id } => write!(f, "upload session {id}"),
+            Self::Event { number } => write!(f, "event {number}"),
+            Self::Lease { digest, id } => write!(f, "lease {digest} {id:?}"),
+            Self::ManifestTag { repository, digest, tag } => {
+                write!(f, "manifest's tag {repository} {digest} {tag}")
+            }
+            Self::Tombstone { item: TombstoneItem::File { generation } } => {
+                write!(f, "tombstone of file {generation:016x}")
+            }
+            Self::Tombstone { item: TombstoneItem::Frame { segment, offset } } => {
+                write!(f, "tombstone of frame {segment:08x} {offset}")
+            }
+        }
+    }
+}
+
+/// A key as text for messages, whether or not it can be understood.
 pub(crate) fn printable(key: &[u8]) -> String {
+    Key::decode(key).map_or_else(|_| escaped(key), |key| key.to_string())
+}
+
+/// Printable ASCII as it is, the rest as `\xNN`.
+fn escaped(key: &[u8]) -> String {
     let mut text = String::with_capacity(key.len());
     for byte in key {
         if byte.is_ascii_graphic() && *byte != b'\\' {

@@ -8,6 +8,7 @@ mod decode;
 mod tests;
 
 pub use decode::Key;
+pub(crate) use decode::printable;
 
 use super::record::{GcItem, LeaseId, TombstoneItem};
 use crate::clock::UnixMillis;

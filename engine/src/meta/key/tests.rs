@@ -41,6 +41,7 @@ fn order_of(key: &Key) -> Vec<Vec<u8>> {
 proptest! {
     #[test]
     fn keys_come_back(key in arbitrary::key()) {
+        prop_assert!(key.to_string().is_ascii());
         let bytes = key.encode();
         prop_assert_eq!(Key::decode(&bytes).unwrap(), key);
     }
@@ -89,6 +90,10 @@ fn tables_are_distinct_and_in_order() {
 
 #[test]
 fn messages_show_keys_readably() {
+    let tag = super::tag(&RepositoryName::parse("a/b").unwrap(), &Tag::parse("v1").unwrap());
+    assert_eq!(printable(&tag), "tag a/b:v1");
+    assert_eq!(printable(&frame(10, 7)), "frame 0000000a 7");
+    assert_eq!(printable(b"?\xff"), r"?\xff");
     let error = Key::decode(b"t\x00a\\b").unwrap_err().to_string();
     assert_eq!(error, r"corrupt data: key t\x00a\x5cb");
 }

@@ -54,6 +54,10 @@ fn files(directory: &Path, is_it: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     paths
 }
 
+fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == extension)
+}
+
 #[test]
 fn keeps_the_contract() {
     let directory = tempfile::tempdir().unwrap();
@@ -162,7 +166,7 @@ fn damage_is_told(directory: &Path, rows: usize) {
 #[test]
 fn damage_of_a_table_is_told() {
     let directory = killed(100);
-    let [table] = files(directory.path(), |name| name.ends_with(".sst")).try_into().unwrap();
+    let [table] = files(directory.path(), |name| has_extension(name, "sst")).try_into().unwrap();
     let mut bytes = std::fs::read(&table).unwrap();
     bytes[20] ^= 0x40;
     std::fs::write(&table, &bytes).unwrap();
@@ -199,7 +203,7 @@ fn damage_of_the_manifest_is_told() {
 }
 
 fn write_ahead_log(directory: &Path) -> PathBuf {
-    let mut logs = files(directory, |name| name.ends_with(".log"));
+    let mut logs = files(directory, |name| has_extension(name, "log"));
     logs.retain(|path| path.metadata().unwrap().len() > 0);
     let [log] = logs.try_into().unwrap();
     log

@@ -87,7 +87,12 @@ impl Batch {
         let old = old_value.clone().map(ManifestRecord::decode).transpose()?;
         let old_edges = old_edges_value.clone().map(Edges::decode).transpose()?;
         let old_descriptor = match old_edges.as_ref().and_then(Edges::subject) {
-            Some(subject) => view.referrer(repository, &subject, digest)?,
+            Some(subject) => {
+                let row = key::referrer(repository, &subject, digest);
+                let value = view.raw(&row)?;
+                self.expect_value(row, value.clone());
+                value.map(Referrer::decode).transpose()?.map(|Referrer(descriptor)| descriptor)
+            }
             None => None,
         };
         self.expect_value(row.clone(), old_value);

@@ -46,6 +46,11 @@ impl View {
         self.0.scan(prefix, after, limit)
     }
 
+    /// The last row of a prefix as it is.
+    pub(crate) fn raw_last(&self, prefix: &[u8]) -> Result<Option<(Bytes, Bytes)>, EngineError> {
+        self.0.last(prefix)
+    }
+
     fn record<R: Record>(&self, key: &[u8]) -> Result<Option<R>, EngineError> {
         self.0.get(key)?.map(R::decode).transpose()
     }

@@ -1,0 +1,191 @@
+//! Proves that the tables agree with each other. Reads only, streams the whole key space in order with bounded memory, and
+//! goes on after what it finds. `strata check` calls it; bytes on disk are checked elsewhere.
+//!
+//! Works on any view, also of a running store: a view is consistent.
+
+mod blob;
+mod finding;
+mod manifest;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use finding::{Finding, Problem, Severity};
+
+use super::key::{Key, table};
+use super::record::{Record, decode_row};
+use super::view::View;
+use crate::error::EngineError;
+use bytes::Bytes;
+use store::Log;
+
+/// Rows per read.
+const PAGE_ROWS: usize = 256;
+/// Rows per read of tables with values of up to 4 MiB.
+const PAGE_ROWS_LARGE: usize = 4;
+
+/// What was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "rows of the table that the field is named after")]
+pub struct Summary {
+    /// All rows.
+    pub rows: u64,
+    pub repositories: u64,
+    pub manifests: u64,
+    pub tags: u64,
+    pub links: u64,
+    pub blobs: u64,
+    /// Bytes of all blobs.
+    pub blob_bytes: u64,
+    pub uploads: u64,
+    pub leases: u64,
+    pub events: u64,
+    pub gc_entries: u64,
+    pub tombstones: u64,
+    /// Findings that break a promise.
+    pub errors: u64,
+    /// Findings that break none.
+    pub notes: u64,
+}
+
+/// Checks every row of the view and hands each finding to `report`, in the order of keys.
+///
+/// # Errors
+/// None for what is found; [`EngineError`] only where the view cannot be read at all.
+pub fn check(view: &View, report: &mut dyn FnMut(Finding)) -> Result<Summary, EngineError> {
+    let mut checker = Checker { view, report, summary: Summary::default(), log: Log::default() };
+    checker.facts()?;
+    for first in 0..=u8::MAX {
+        checker.table(first);
+    }
+    checker.end_of_log();
+    Ok(checker.summary)
+}
+
+struct Checker<'a> {
+    view: &'a View,
+    report: &'a mut dyn FnMut(Finding),
+    summary: Summary,
+    log: Log,
+}
+
+impl Checker<'_> {
+    fn table(&mut self, first: u8) {
+        let large = matches!(first, table::MANIFEST_BYTES | table::EDGES | table::UPLOAD | table::REFERRER);
+        let limit = if large { PAGE_ROWS_LARGE } else { PAGE_ROWS };
+        let mut after: Option<Bytes> = None;
+        loop {
+            let rows = match self.view.raw_page(&[first], after.as_deref(), limit) {
+                Ok(rows) => rows,
+                Err(error) => {
+                    // What follows in this table cannot be reached past the damage.
+                    let place = after.unwrap_or_else(|| Bytes::copy_from_slice(&[first]));
+                    self.found(&place, Problem::Unreadable { why: error.to_string() });
+                    return;
+                }
+            };
+            let full = rows.len() == limit;
+            for (key, value) in rows {
+                self.row(&key, value);
+                after = Some(key);
+            }
+            if !full {
+                return;
+            }
+        }
+    }
+
+    fn row(&mut self, bytes: &Bytes, value: Bytes) {
+        self.summary.rows += 1;
+        let key = match Key::decode(bytes) {
+            Ok(key) => key,
+            Err(error) => return self.found(bytes, Problem::Undecodable { why: error.to_string() }),
+        };
+        if let Key::Event { number } = key {
+            self.event(bytes, number);
+        }
+        if let Err(error) = decode_row(&key, value.clone()) {
+            return self.found(bytes, Problem::Undecodable { why: error.to_string() });
+        }
+        // What cannot be read while a row is compared with others is a finding like any other.
+        if let Err(error) = self.compare(bytes, &key, value) {
+            self.found(bytes, Problem::Unreadable { why: error.to_string() });
+        }
+    }
+
+    fn compare(&mut self, bytes: &Bytes, key: &Key, value: Bytes) -> Result<(), EngineError> {
+        match key {
+            Key::Repository { .. } => self.summary.repositories += 1,
+            Key::Tag { repository, tag } => self.tag(bytes, repository, tag, value)?,
+            Key::ManifestTag { repository, digest, tag } => {
+                self.manifest_tag(bytes, repository, digest, tag)?;
+            }
+            Key::TagMove { repository, tag, event } => self.tag_move(bytes, repository, tag, *event)?,
+            Key::Manifest { repository, digest } => self.manifest(bytes, repository, digest, value)?,
+            Key::Edges { repository, digest } => self.edges(bytes, repository, digest, value)?,
+            Key::ManifestRepository { digest, repository } => {
+                self.needs(
+                    bytes,
+                    &super::key::manifest(repository, digest),
+                    "the manifest in the repository",
+                )?;
+            }
+            Key::ManifestBytes { digest } => self.manifest_bytes(bytes, digest, value)?,
+            Key::BackEdge { repository, child, parent } => {
+                self.back_edge(bytes, repository, child, parent, value)?;
+            }
+            Key::Referrer { repository, subject, referrer } => {
+                self.referrer(bytes, repository, subject, referrer)?;
+            }
+            Key::Link { repository, digest } => self.link(bytes, repository, digest)?,
+            Key::BlobRepository { digest, repository } => {
+                self.needs(bytes, &super::key::link(repository, digest), "the link")?;
+            }
+            Key::Blob { digest } => self.blob(bytes, digest, value)?,
+            Key::Generation { generation } => self.generation(bytes, *generation, value)?,
+            Key::Frame { segment, offset } => self.frame(bytes, *segment, *offset, value)?,
+            Key::Upload { id } => self.upload(bytes, id, value)?,
+            Key::Tombstone { item } => self.tombstone(bytes, *item)?,
+            Key::Lease { .. } => self.summary.leases += 1,
+            Key::Gc { .. } => self.summary.gc_entries += 1,
+            Key::Event { .. } | Key::Meta { .. } | Key::Reserved { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Reports where a row that belongs to this one is missing.
+    fn needs(&mut self, bytes: &Bytes, other: &Bytes, what: &'static str) -> Result<(), EngineError> {
+        if self.view.raw(other)?.is_none() {
+            self.found(bytes, Problem::Missing { what, key: super::key::printable(other) });
+        }
+        Ok(())
+    }
+
+    /// Reads a row that belongs to this one; reports where it is missing, or cannot be decoded, which that row's own turn
+    /// tells in detail.
+    fn related<R: Record>(
+        &mut self,
+        bytes: &Bytes,
+        other: &Bytes,
+        what: &'static str,
+    ) -> Result<Option<R>, EngineError> {
+        let record = self.view.raw(other)?.and_then(|value| R::decode(value).ok());
+        if record.is_none() {
+            self.found(bytes, Problem::Missing { what, key: super::key::printable(other) });
+        }
+        Ok(record)
+    }
+
+    fn found(&mut self, key: &[u8], problem: Problem) {
+        let finding = Finding { key: super::key::printable(key), problem };
+        match finding.severity() {
+            Severity::Error => self.summary.errors += 1,
+            Severity::Note => self.summary.notes += 1,
+        }
+        (self.report)(finding);
+    }
+
+    fn disagrees(&mut self, key: &[u8], what: &'static str) {
+        self.found(key, Problem::Disagrees { what });
+    }
+}

@@ -1,0 +1,55 @@
+//! Checks of the store's own facts and of the event log.
+
+use super::{Checker, Problem};
+use crate::error::EngineError;
+use crate::meta::key;
+use bytes::Bytes;
+
+/// What is known of the event log while it is walked.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// The number of its last event, read before the walk.
+    pub(super) last: u64,
+    /// The number of the event before.
+    previous: Option<u64>,
+}
+
+impl Checker<'_> {
+    /// The rows every store has, and where the log ends.
+    pub(super) fn facts(&mut self) -> Result<(), EngineError> {
+        if self.view.is_empty()? {
+            return Ok(());
+        }
+        let all = Bytes::from_static(b"!");
+        for (name, what) in [
+            (crate::meta::format::FORMAT, "the format version"),
+            (crate::meta::format::STORE_ID, "the store id"),
+            (crate::meta::format::SETTLED, "the settled generation"),
+        ] {
+            self.needs(&all, &key::meta(name), what)?;
+        }
+        let last = self.view.raw_last(&key::whole(key::table::EVENT))?;
+        self.log.last = match last.map(|(key, _)| key::Key::decode(&key)) {
+            Some(Ok(key::Key::Event { number })) => number,
+            // An undecodable key is told on its turn.
+            _ => 0,
+        };
+        Ok(())
+    }
+
+    pub(super) fn event(&mut self, row: &Bytes, number: u64) {
+        self.summary.events += 1;
+        if let Some(after) = self.log.previous.filter(|after| after.checked_add(1) != Some(number)) {
+            self.found(row, Problem::EventGap { after });
+        }
+        self.log.previous = Some(number);
+    }
+
+    /// A log may have been trimmed at its front, never at its end.
+    pub(super) fn end_of_log(&mut self) {
+        let reached = self.log.previous.unwrap_or(0);
+        if reached != self.log.last {
+            self.found(&key::event(self.log.last), Problem::EventGap { after: reached });
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! What the verbs mean, in the plainest words: maps of maps, and a list of events.
+
+use crate::clock::UnixMillis;
+use crate::error::EngineError;
+use crate::meta::{
+    Batch, BlobRecord, Edge, EdgeRole, Edges, EventKind, ManifestPut, Placement, View, digest_of,
+};
+use bytes::Bytes;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use strata_types::{Algorithm, Digest, RepositoryName, Tag};
+
+pub(super) const REPOSITORIES: [&str; 3] = ["a", "a/b", "b"];
+pub(super) const TAGS: [&str; 3] = ["latest", "v1", "v1.0"];
+const BLOBS: usize = 4;
+const MANIFESTS: usize = 4;
+
+pub(super) fn name(number: usize) -> RepositoryName {
+    RepositoryName::parse(REPOSITORIES[number % REPOSITORIES.len()]).unwrap()
+}
+
+pub(super) fn tag(number: usize) -> Tag {
+    Tag::parse(TAGS[number % TAGS.len()]).unwrap()
+}
+
+pub(super) fn blob(number: usize) -> Digest {
+    digest_of(Algorithm::Sha256, format!("blob {}", number % BLOBS).as_bytes())
+}
+
+pub(super) fn manifest_bytes(number: usize) -> Bytes {
+    format!("manifest {}", number % MANIFESTS).into()
+}
+
+pub(super) fn manifest(number: usize) -> Digest {
+    let algorithm = if number.is_multiple_of(2) { Algorithm::Sha256 } else { Algorithm::Sha512 };
+    digest_of(algorithm, &manifest_bytes(number))
+}
+
+/// Something that a client asks for. Numbers name repositories, blobs, manifests and tags.
+#[derive(Debug, Clone)]
+pub(super) enum Operation {
+    PushBlob { to: usize, blob: usize },
+    Mount { to: usize, from: Option<usize>, blob: usize },
+    Unlink { from: usize, blob: usize, unless_held: bool },
+    PutManifest(Put),
+    SetTag { repository: usize, tag: usize, manifest: usize },
+    DeleteTag { repository: usize, tag: usize },
+    DeleteManifest { repository: usize, manifest: usize },
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Put {
+    repository: usize,
+    manifest: usize,
+    config: Option<usize>,
+    layers: Vec<usize>,
+    children: Vec<usize>,
+    /// Children that must be there; others may be missing.
+    strict: bool,
+    subject: Option<usize>,
+    tags: Vec<usize>,
+    media_type: bool,
+}
+
+impl Put {
+    pub(super) fn build(&self) -> ManifestPut {
+        let edge = |role, digest| Edge { role, digest };
+        let config = self.config.iter().map(|config| edge(EdgeRole::Config, blob(*config)));
+        let layers = self.layers.iter().map(|layer| edge(EdgeRole::Layer, blob(*layer)));
+        let children = self.children.iter().map(|child| edge(EdgeRole::Child, manifest(*child)));
+        let descriptor = Bytes::from(format!("descriptor {} {}", self.manifest, self.media_type));
+        ManifestPut {
+            repository: name(self.repository),
+            digest: manifest(self.manifest),
+            media_type: if self.media_type { "application/one" } else { "application/other" }.into(),
+            bytes: manifest_bytes(self.manifest),
+            edges: config.chain(layers).chain(children).collect(),
+            required_blobs: self.layers.iter().chain(&self.config).map(|number| blob(*number)).collect(),
+            required_manifests: self
+                .children
+                .iter()
+                .filter(|_| self.strict)
+                .map(|child| manifest(*child))
+                .collect(),
+            subject: self.subject.map(|subject| (manifest(subject), descriptor)),
+            tags: self.tags.iter().map(|number| tag(*number)).collect(),
+            attributes: Bytes::new(),
+        }
+    }
+}
+
+pub(super) fn operation() -> impl Strategy<Value = Operation> {
+    let (repository, blob, manifest, tag) = (0..3_usize, 0..BLOBS, 0..MANIFESTS, 0..3_usize);
+    let some = proptest::option::of;
+    let shape = (
+        (
+            repository.clone(),
+            manifest.clone(),
+            some(blob.clone()),
+            proptest::collection::vec(blob.clone(), 0..3),
+        ),
+        (proptest::collection::vec(manifest.clone(), 0..3), any::<bool>(), some(manifest.clone())),
+        (proptest::collection::vec(tag.clone(), 0..3), any::<bool>()),
+    );
+    let put = shape.prop_map(
+        |((repository, manifest, config, layers), (children, strict, subject), (tags, media_type))| {
+            Operation::PutManifest(Put {
+                repository,
+                manifest,
+                config,
+                layers,
+                children,
+                strict,
+                subject,
+                tags,
+                media_type,
+            })
+        },
+    );
+    prop_oneof![
+        4 => (repository.clone(), blob.clone()).prop_map(|(to, blob)| Operation::PushBlob { to, blob }),
+        1 => (repository.clone(), some(repository.clone()), blob.clone())
+            .prop_map(|(to, from, blob)| Operation::Mount { to, from, blob }),
+        1 => (repository.clone(), blob, any::<bool>())
+            .prop_map(|(from, blob, unless_held)| Operation::Unlink { from, blob, unless_held }),
+        5 => put,
+        2 => (repository.clone(), tag.clone(), manifest.clone())
+            .prop_map(|(repository, tag, manifest)| Operation::SetTag { repository, tag, manifest }),
+        1 => (repository.clone(), tag).prop_map(|(repository, tag)| Operation::DeleteTag { repository, tag }),
+        1 => (repository, manifest)
+            .prop_map(|(repository, manifest)| Operation::DeleteManifest { repository, manifest }),
+    ]
+}
+
+impl Operation {
+    /// Fills a batch by what the view shows. `false`: there is nothing to do.
+    pub(super) fn fill(&self, batch: &mut Batch, view: &View) -> Result<bool, EngineError> {
+        match self {
+            Self::PushBlob { to, blob: number } => {
+                let digest = blob(*number);
+                if view.blob(&digest)?.is_none() {
+                    batch.put_blob(&digest, &record(*number));
+                }
+                batch.link_blob(&name(*to), &digest);
+            }
+            Self::Mount { to, from, blob: number } => {
+                batch.mount_blob(&name(*to), &blob(*number), from.map(name).as_ref());
+            }
+            Self::Unlink { from, blob: number, unless_held } => {
+                if *unless_held {
+                    batch.expect_not_held(&name(*from), &blob(*number));
+                }
+                batch.unlink_blob(&name(*from), &blob(*number));
+            }
+            Self::PutManifest(put) => batch.put_manifest(view, &put.build())?,
+            Self::SetTag { repository, tag: number, manifest: target } => {
+                batch.set_tag(view, &name(*repository), &tag(*number), &manifest(*target))?;
+            }
+            Self::DeleteTag { repository, tag: number } => {
+                return batch.delete_tag(view, &name(*repository), &tag(*number));
+            }
+            Self::DeleteManifest { repository, manifest: target } => {
+                return batch.delete_manifest(view, &name(*repository), &manifest(*target));
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn record(number: usize) -> BlobRecord {
+    let number = number as u64;
+    let placement = if number.is_multiple_of(2) {
+        Placement::File { generation: number }
+    } else {
+        Placement::Segment { segment: 1, offset: number * 1000, length: 1000 }
+    };
+    BlobRecord { size: 10 + number, placement, checksum: number, created_at: UnixMillis(1) }
+}
+
+/// What a manifest of a repository is, in the oracle's eyes.
+type Stored = (String, Edges, Option<Bytes>);
+/// An event, in the oracle's eyes.
+pub(super) type Told = (EventKind, RepositoryName, Option<Digest>, Option<Tag>);
+
+#[derive(Debug, Clone, Default)]
+struct Repository {
+    links: BTreeSet<Digest>,
+    manifests: BTreeMap<Digest, Stored>,
+    tags: BTreeMap<Tag, Digest>,
+    history: BTreeMap<Tag, Vec<Option<Digest>>>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Oracle {
+    blobs: BTreeSet<Digest>,
+    repositories: BTreeMap<RepositoryName, Repository>,
+    pub(super) told: Vec<Told>,
+}
+
+impl Oracle {
+    fn tell(
+        &mut self,
+        kind: EventKind,
+        repository: &RepositoryName,
+        digest: Option<Digest>,
+        tag: Option<&Tag>,
+    ) {
+        self.told.push((kind, repository.clone(), digest, tag.cloned()));
+    }
+
+    fn links(&self, repository: &RepositoryName, digest: &Digest) -> bool {
+        self.repositories.get(repository).is_some_and(|repository| repository.links.contains(digest))
+    }
+
+    fn has(&self, repository: &RepositoryName, digest: &Digest) -> bool {
+        self.repositories.get(repository).is_some_and(|repository| repository.manifests.contains_key(digest))
+    }
+
+    fn holds(&self, repository: &RepositoryName, digest: &Digest) -> bool {
+        let Some(repository) = self.repositories.get(repository) else { return false };
+        repository.manifests.values().any(|(_, edges, _)| edges.held().iter().any(|(held, _)| held == digest))
+    }
+
+    fn create(&mut self, repository: &RepositoryName) {
+        if !self.repositories.contains_key(repository) {
+            self.repositories.insert(repository.clone(), Repository::default());
+            self.tell(EventKind::RepositoryCreated, repository, None, None);
+        }
+    }
+
+    fn link(&mut self, repository: &RepositoryName, digest: Digest, kind: EventKind) {
+        self.create(repository);
+        if self.repositories.get_mut(repository).unwrap().links.insert(digest) {
+            self.tell(kind, repository, Some(digest), None);
+        }
+    }
+
+    fn set_tag(&mut self, repository: &RepositoryName, tag: &Tag, digest: Digest) {
+        let stored = self.repositories.get_mut(repository).unwrap();
+        if stored.tags.insert(tag.clone(), digest) != Some(digest) {
+            stored.history.entry(tag.clone()).or_default().push(Some(digest));
+        }
+        self.tell(EventKind::TagSet, repository, Some(digest), Some(tag));
+    }
+
+    fn remove_tag(&mut self, repository: &RepositoryName, tag: &Tag) {
+        let stored = self.repositories.get_mut(repository).unwrap();
+        let digest = stored.tags.remove(tag).unwrap();
+        stored.history.get_mut(tag).unwrap().push(None);
+        self.tell(EventKind::TagDeleted, repository, Some(digest), Some(tag));
+    }
+
+    /// Does what was asked. `Some(true)`: done; `Some(false)`: there was nothing to do; `None`: it cannot be done.
+    pub(super) fn apply(&mut self, operation: &Operation) -> Option<bool> {
+        match operation {
+            Operation::PushBlob { to, blob: number } => {
+                self.blobs.insert(blob(*number));
+                self.link(&name(*to), blob(*number), EventKind::BlobPushed);
+            }
+            Operation::Mount { to, from, blob: number } => {
+                let digest = blob(*number);
+                if !self.blobs.contains(&digest) || from.is_some_and(|from| !self.links(&name(from), &digest))
+                {
+                    // A mount onto itself brings the link that it asks for, and needs no more than the blob.
+                    let onto_itself = from.is_some_and(|from| name(from) == name(*to));
+                    if !self.blobs.contains(&digest) || !onto_itself {
+                        return None;
+                    }
+                }
+                self.link(&name(*to), digest, EventKind::BlobMounted);
+            }
+            Operation::Unlink { from, blob: number, unless_held } => {
+                let (repository, digest) = (name(*from), blob(*number));
+                if !self.links(&repository, &digest) || (*unless_held && self.holds(&repository, &digest)) {
+                    return None;
+                }
+                self.repositories.get_mut(&repository).unwrap().links.remove(&digest);
+                self.tell(EventKind::BlobDeleted, &repository, Some(digest), None);
+            }
+            Operation::PutManifest(put) => return self.put(&put.build()),
+            Operation::SetTag { repository, tag: number, manifest: target } => {
+                if !self.has(&name(*repository), &manifest(*target)) {
+                    return None;
+                }
+                self.set_tag(&name(*repository), &tag(*number), manifest(*target));
+            }
+            Operation::DeleteTag { repository, tag: number } => {
+                let (repository, tag) = (name(*repository), tag(*number));
+                if !self.repositories.get(&repository).is_some_and(|stored| stored.tags.contains_key(&tag)) {
+                    return Some(false);
+                }
+                self.remove_tag(&repository, &tag);
+            }
+            Operation::DeleteManifest { repository, manifest: target } => {
+                return Some(self.delete_manifest(&name(*repository), &manifest(*target)));
+            }
+        }
+        Some(true)
+    }
+
+    fn put(&mut self, put: &ManifestPut) -> Option<bool> {
+        let repository = &put.repository;
+        let lacks_blob = put.required_blobs.iter().any(|digest| !self.links(repository, digest));
+        // A manifest that names itself would satisfy its own requirement: no digest does, but the oracle need not know.
+        let lacks = |digest: &Digest| *digest != put.digest && !self.has(repository, digest);
+        if lacks_blob || put.required_manifests.iter().any(lacks) {
+            return None;
+        }
+        let subject = put.subject.iter().map(|(digest, _)| Edge { role: EdgeRole::Subject, digest: *digest });
+        let edges = Edges::new(put.edges.iter().copied().chain(subject).collect());
+        let descriptor = put.subject.as_ref().map(|(_, descriptor)| descriptor.clone());
+        self.create(repository);
+        let stored = self.repositories.get_mut(repository).unwrap();
+        stored.manifests.insert(put.digest, (put.media_type.clone(), edges, descriptor));
+        self.tell(EventKind::ManifestPushed, repository, Some(put.digest), None);
+        for tag in put.tags.iter().collect::<BTreeSet<_>>() {
+            self.set_tag(repository, tag, put.digest);
+        }
+        Some(true)
+    }
+
+    fn delete_manifest(&mut self, repository: &RepositoryName, digest: &Digest) -> bool {
+        if !self.has(repository, digest) {
+            return false;
+        }
+        let tags = self.repositories[repository].tags.clone();
+        for (tag, _) in tags.iter().filter(|(_, target)| *target == digest) {
+            self.remove_tag(repository, tag);
+        }
+        self.repositories.get_mut(repository).unwrap().manifests.remove(digest);
+        self.tell(EventKind::ManifestDeleted, repository, Some(*digest), None);
+        true
+    }
+
+    /// Asserts that the view shows the oracle's state, through every list and lookup, in pages of `limit`.
+    pub(super) fn assert_shown_by(&self, view: &View, limit: usize) {
+        let names = pages(limit, |after: Option<&RepositoryName>| {
+            let page = view.repositories(after.map(RepositoryName::as_str), limit).unwrap();
+            page.into_iter().map(|(name, _)| name).collect()
+        });
+        assert_eq!(names, self.repositories.keys().cloned().collect::<Vec<_>>());
+        for (repository, stored) in &self.repositories {
+            stored.assert_shown_by(view, repository, limit);
+        }
+        for number in 0..BLOBS {
+            let digest = blob(number);
+            assert_eq!(view.blob(&digest).unwrap().is_some(), self.blobs.contains(&digest));
+            let linked = pages(limit, |after: Option<&RepositoryName>| {
+                view.blob_repositories(&digest, after, limit).unwrap()
+            });
+            let expected = self.repositories.iter().filter(|(_, stored)| stored.links.contains(&digest));
+            assert_eq!(linked, expected.map(|(name, _)| name.clone()).collect::<Vec<_>>());
+        }
+        for number in 0..MANIFESTS {
+            let digest = manifest(number);
+            let found = pages(limit, |after: Option<&RepositoryName>| {
+                view.manifest_repositories(&digest, after, limit).unwrap()
+            });
+            let expected =
+                self.repositories.iter().filter(|(_, stored)| stored.manifests.contains_key(&digest));
+            let expected: Vec<_> = expected.map(|(name, _)| name.clone()).collect();
+            assert_eq!(found, expected);
+            if !expected.is_empty() {
+                assert_eq!(view.manifest_bytes(&digest).unwrap().unwrap(), manifest_bytes(number));
+            }
+        }
+        let told = pages(limit, |after: Option<&(u64, Told)>| {
+            let page = view.events(after.map_or(0, |(number, _)| *number), limit).unwrap();
+            let told =
+                |event: crate::meta::Event| (event.kind, event.repository.unwrap(), event.digest, event.tag);
+            page.into_iter().map(|(number, event)| (number, told(event))).collect()
+        });
+        assert_eq!(told, (1..).zip(self.told.iter().cloned()).collect::<Vec<_>>());
+        assert_eq!(view.last_event().unwrap(), self.told.len() as u64);
+    }
+}
+
+impl Repository {
+    fn assert_shown_by(&self, view: &View, repository: &RepositoryName, limit: usize) {
+        let tags = pages(limit, |after: Option<&(Tag, Digest)>| {
+            let page = view.tags(repository, after.map(|(tag, _)| tag.as_str()), limit).unwrap();
+            page.into_iter().map(|(tag, record)| (tag, record.digest)).collect()
+        });
+        assert_eq!(tags, self.tags.clone().into_iter().collect::<Vec<_>>());
+        let links = pages(limit, |after: Option<&Digest>| {
+            view.links(repository, after, limit).unwrap().into_iter().map(|(digest, _)| digest).collect()
+        });
+        assert_eq!(links, self.links.iter().copied().collect::<Vec<_>>());
+        for (tag, moves) in &self.history {
+            let found = pages(limit, |after: Option<&(u64, Option<Digest>)>| {
+                let page = view.tag_history(repository, tag, after.map(|(event, _)| *event), limit).unwrap();
+                page.into_iter().map(|(event, record)| (event, record.target)).collect()
+            });
+            assert_eq!(found.iter().map(|(_, target)| *target).collect::<Vec<_>>(), *moves);
+        }
+        let manifests = pages(limit, |after: Option<&Digest>| {
+            view.manifests(repository, after, limit).unwrap().into_iter().map(|(digest, _)| digest).collect()
+        });
+        assert_eq!(manifests, self.manifests.keys().copied().collect::<Vec<_>>());
+        for (digest, (media_type, edges, _)) in &self.manifests {
+            assert_eq!(view.manifest(repository, digest).unwrap().unwrap().media_type, *media_type);
+            assert_eq!(view.edges(repository, digest).unwrap().unwrap(), *edges);
+            let tags =
+                pages(limit, |after: Option<&Tag>| view.tags_of(repository, digest, after, limit).unwrap());
+            let expected = self.tags.iter().filter(|(_, target)| *target == digest);
+            assert_eq!(tags, expected.map(|(tag, _)| tag.clone()).collect::<Vec<_>>());
+        }
+        for child in (0..BLOBS).map(blob).chain((0..MANIFESTS).map(manifest)) {
+            self.assert_edges_shown_by(view, repository, &child, limit);
+        }
+    }
+
+    fn assert_edges_shown_by(&self, view: &View, repository: &RepositoryName, child: &Digest, limit: usize) {
+        let holders = pages(limit, |after: Option<&(Digest, _)>| {
+            view.holders(repository, child, after.map(|(digest, _)| digest), limit).unwrap()
+        });
+        let mut expected = Vec::new();
+        for (digest, (_, edges, _)) in &self.manifests {
+            let roles = edges.held().into_iter().find(|(held, _)| held == child);
+            expected.extend(roles.map(|(_, roles)| (*digest, roles)));
+        }
+        assert_eq!(holders, expected);
+        assert_eq!(view.is_held(repository, child).unwrap(), !expected.is_empty());
+        let referrers = pages(limit, |after: Option<&(Digest, Bytes)>| {
+            view.referrers(repository, child, after.map(|(digest, _)| digest), limit).unwrap()
+        });
+        let refers = |(_, edges, _): &Stored| edges.subject() == Some(*child);
+        let expected = self.manifests.iter().filter(|(_, stored)| refers(stored));
+        let expected = expected.map(|(digest, (_, _, descriptor))| (*digest, descriptor.clone().unwrap()));
+        assert_eq!(referrers, expected.collect::<Vec<_>>());
+    }
+}
+
+/// All entries of a list, page by page; each page but the last is full.
+fn pages<T>(limit: usize, mut page: impl FnMut(Option<&T>) -> Vec<T>) -> Vec<T> {
+    let mut all: Vec<T> = Vec::new();
+    loop {
+        let next = page(all.last());
+        assert!(next.len() <= limit);
+        let full = next.len() == limit;
+        all.extend(next);
+        if !full {
+            return all;
+        }
+    }
+}
