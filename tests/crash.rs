@@ -12,6 +12,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use strata_harness::ledger::{Ledger, Piece};
+use strata_harness::small_disk::SmallDisk;
 use strata_harness::storm::{Storm, held};
 use strata_harness::{Random, registry, wait};
 
@@ -75,6 +76,32 @@ fn kill_during_recovery_and_start_up() {
     for _ in 0..10 {
         registry.start_and_kill_within(Duration::from_micros(random.below(30_000)));
     }
+    registry.start();
+    held(&ledger).verify(registry.endpoint(), &mut random, 1);
+}
+
+#[test]
+fn kill_while_the_disk_is_full() {
+    let Some(disk) = SmallDisk::mount(160) else { return };
+    let seed = setting("STRATA_CRASH_SEED").unwrap_or(2);
+    let mut random = Random::new(seed);
+    let config = "[storage]\nreserve = \"4 MiB\"\nmetadata-memory = \"8 MiB\"\n";
+    let mut registry = registry!().data(&disk.path().join("data")).config(config).start();
+    let ballast = disk.fill(48 << 20);
+    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    held(&ledger).expect_full_disk();
+    let storm = Storm::start(registry.endpoint(), &ledger, seed, CLIENTS);
+    wait::until("the disk to be full", Duration::from_mins(1), || {
+        let ledger = held(&ledger);
+        (ledger.without_space >= Some(100) || !ledger.surprises.is_empty()).then_some(())
+    });
+    registry.kill();
+    storm.join();
+    // It comes back on the full disk, too, and serves what there is.
+    registry.start();
+    registry.endpoint().get("/v2/").expect(200);
+    registry.kill();
+    std::fs::remove_file(ballast).expect("the ballast can be removed");
     registry.start();
     held(&ledger).verify(registry.endpoint(), &mut random, 1);
 }

@@ -9,6 +9,7 @@
 
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
+use strata_harness::http2::Client;
 use strata_harness::random::noise;
 use strata_harness::{Connection, Request, TestRegistry, registry, sha256, wait};
 
@@ -22,6 +23,17 @@ fn wait_refusing(registry: &TestRegistry) {
     wait::until("new connections to be refused", BOUND, || match Connection::open(address) {
         Err(_) => Some(()),
         Ok(mut connection) => connection.exchange(&Request::get("/readyz")).is_err().then_some(()),
+    });
+}
+
+/// Waits until `count` requests are being answered, the one that asks included.
+#[track_caller]
+fn wait_in_flight(registry: &TestRegistry, count: u32) {
+    wait::until("the request to be in the works", BOUND, || {
+        let metrics = registry.endpoint().get("/metrics");
+        let text = String::from_utf8_lossy(&metrics.body).into_owned();
+        let line = format!("strata_http_requests_in_flight {count}");
+        text.lines().any(|found| found == line).then_some(())
     });
 }
 
@@ -56,19 +68,32 @@ fn an_upload_in_flight_is_acknowledged_and_kept() {
     let request = repository.post_blob(&digest, &bytes);
     connection.send_head(&request).expect("the head is taken");
     connection.send_bytes(&bytes.slice(..2_000_000)).expect("a part is taken");
-    wait::until("the request to be in the works", BOUND, || {
-        let metrics = registry.endpoint().get("/metrics");
-        let text = String::from_utf8_lossy(&metrics.body).into_owned();
-        // This one, and the one that asks.
-        text.lines()
-            .any(|line| line.starts_with("strata_http_requests_in_flight") && line.ends_with(" 2"))
-            .then_some(())
-    });
+    wait_in_flight(&registry, 2);
     registry.process().signal(Signal::TERM);
     wait_refusing(&registry);
     connection.send_bytes(&bytes.slice(2_000_000..)).expect("the rest is taken");
     let response = connection.read_response("POST", &request.target).expect("an answer");
     repository.expect_created_blob(response, &digest);
+    registry.wait_stopped(BOUND);
+    registry.start();
+    registry.repository("a/b").expect_blob(&digest, &bytes);
+}
+
+#[test]
+fn streams_of_http2_come_to_their_end() {
+    let mut registry = registry!().start();
+    let repository = registry.repository("a/b");
+    let bytes = noise(6, 3_000_000);
+    let digest = sha256(&bytes);
+    let client = Client::h2c(registry.endpoint());
+    let (feeder, answer) = client.feed(&Request::post(format!("{}?digest={digest}", repository.uploads())));
+    feeder.send(bytes.slice(..1_000_000));
+    wait_in_flight(&registry, 2);
+    registry.process().signal(Signal::TERM);
+    wait_refusing(&registry);
+    feeder.send(bytes.slice(1_000_000..));
+    drop(feeder);
+    repository.expect_created_blob(client.answer(answer).expect("an answer"), &digest);
     registry.wait_stopped(BOUND);
     registry.start();
     registry.repository("a/b").expect_blob(&digest, &bytes);

@@ -145,6 +145,35 @@ impl Client {
         );
     }
 
+    /// Sends the head, and of the body whatever the test feeds, until it drops the [`Feeder`]; HTTP/2 only.
+    #[track_caller]
+    pub fn feed(&self, request: &Request) -> (Feeder, Answer) {
+        let Sender::Two(sender) = &self.sender else { panic!("HTTP/1.1 has no streams") };
+        let mut sender = sender.clone();
+        let (feeder, fed) = tokio::sync::mpsc::unbounded_channel();
+        let frames = futures_util::stream::unfold(fed, |mut fed| async {
+            let bytes = fed.recv().await?;
+            Some((Ok(Frame::data(bytes)), fed))
+        });
+        let built =
+            self.head(request).body(BodyExt::boxed(StreamBody::new(frames))).expect("a valid request");
+        let request = request.clone();
+        let task = self.runtime.spawn(async move {
+            let answer = sender.send_request(built).await.map_err(io::Error::other)?;
+            gather(answer, &request).await
+        });
+        (Feeder { feeder }, Answer { task })
+    }
+
+    /// Waits for the answer to a request that was fed.
+    ///
+    /// # Errors
+    /// When the stream or the connection ends before the answer does.
+    #[track_caller]
+    pub fn answer(&self, answer: Answer) -> io::Result<Response> {
+        self.runtime.block_on(answer.task).expect("no task panics")
+    }
+
     fn head(&self, request: &Request) -> http::request::Builder {
         let target = match &self.sender {
             Sender::One(_) => request.target.clone(),
@@ -173,6 +202,26 @@ impl Client {
         };
         self.head(request).body(body).expect("a valid request")
     }
+}
+
+/// The body of a request on its way. Dropping it ends the body.
+#[derive(Debug)]
+pub struct Feeder {
+    feeder: tokio::sync::mpsc::UnboundedSender<Bytes>,
+}
+
+impl Feeder {
+    /// Sends `bytes`.
+    #[track_caller]
+    pub fn send(&self, bytes: Bytes) {
+        self.feeder.send(bytes).expect("the request is still on its way");
+    }
+}
+
+/// An answer that is still to come.
+#[derive(Debug)]
+pub struct Answer {
+    task: tokio::task::JoinHandle<io::Result<Response>>,
 }
 
 /// A stream of what is there already.

@@ -5,7 +5,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::image::Document;
-use crate::message::Request;
+use crate::message::{Request, Response};
 use crate::random::{Random, noise};
 use crate::repository::{strings, with_query};
 use crate::sha256;
@@ -67,6 +67,8 @@ pub struct Ledger {
     pushes: BTreeSet<String>,
     /// Requests that changed something and were acknowledged.
     pub acknowledged: u64,
+    /// Answers of a server without space (507), where a test expects them.
+    pub without_space: Option<u64>,
     /// Answers that no client should get; each is a failure of the test.
     pub surprises: Vec<String>,
 }
@@ -76,6 +78,19 @@ fn key(repository: &str, name: &str) -> Key {
 }
 
 impl Ledger {
+    /// From now on the server may be out of space.
+    pub fn expect_full_disk(&mut self) {
+        self.without_space = Some(0);
+    }
+
+    /// An answer other than the expected one: refused for want of space where that is expected, else a surprise.
+    pub fn unexpected(&mut self, response: &Response) {
+        match &mut self.without_space {
+            Some(count) if response.status == 507 => *count += 1,
+            _ => self.surprises.push(format!("{response:?}")),
+        }
+    }
+
     /// A blob is about to be pushed.
     pub fn blob_begins(&mut self, repository: &str, digest: &str, piece: Piece) {
         self.blobs_under_way.insert(key(repository, digest), piece);

@@ -76,7 +76,7 @@ impl Client {
         match self.random.below(10) {
             0..4 => {
                 let piece = self.piece();
-                self.push(&repository, piece)
+                self.push(&repository, piece).map(drop)
             }
             4..7 => self.push_image(&repository),
             7 => self.untag(&repository),
@@ -103,8 +103,8 @@ impl Client {
         Piece { seed, len: sizes.below(bound) as usize }
     }
 
-    /// Pushes a blob in one of the ways that clients know.
-    fn push(&mut self, repository: &Repository, piece: Piece) -> io::Result<()> {
+    /// Pushes a blob in one of the ways that clients know; tells whether it was acknowledged.
+    fn push(&mut self, repository: &Repository, piece: Piece) -> io::Result<bool> {
         let bytes = piece.bytes();
         let digest = sha256(&bytes);
         self.ledger().blob_begins(&repository.name, &digest, piece);
@@ -112,10 +112,11 @@ impl Client {
             0 => self.endpoint.try_send(&repository.post_blob(&digest, &bytes))?,
             way => self.push_by_session(repository, &bytes, &digest, way)?,
         };
-        if self.answered(&response, 201) {
+        let done = self.answered(&response, 201);
+        if done {
             self.ledger().blob_done(&repository.name, &digest, piece);
         }
-        Ok(())
+        Ok(done)
     }
 
     /// `POST`, perhaps `PATCH`es, `PUT`.
@@ -136,29 +137,31 @@ impl Client {
         let closed = match way {
             1 => self.endpoint.try_send(&close.body(bytes.clone()))?,
             2 => {
-                self.patch(&Request::patch(location.as_str()).chunked(bytes, 70_000))?;
+                let patched =
+                    self.endpoint.try_send(&Request::patch(location.as_str()).chunked(bytes, 70_000))?;
+                if patched.status != 202 {
+                    return Ok(patched);
+                }
                 self.endpoint.try_send(&close)?
             }
             _ => {
-                let step = 1 + self.random.below(bytes.len() as u64 + 1) as usize;
+                let step = 1 + bytes.len() / 20 + self.random.below(bytes.len() as u64 + 1) as usize;
                 for start in (0..bytes.len()).step_by(step) {
                     let piece = bytes.slice(start..bytes.len().min(start + step));
                     let range = content_range(start, piece.len());
-                    self.patch(
-                        &Request::patch(location.as_str()).header("content-range", range).body(piece),
-                    )?;
+                    let chunk = Request::patch(location.as_str()).header("content-range", range).body(piece);
+                    let patched = self.endpoint.try_send(&chunk)?;
+                    if patched.status != 202 {
+                        return Ok(patched);
+                    }
                 }
                 self.endpoint.try_send(&close)?
             }
         };
-        self.ledger().push_ends(&location);
+        if closed.status == 201 {
+            self.ledger().push_ends(&location);
+        }
         Ok(closed)
-    }
-
-    fn patch(&self, request: &Request) -> io::Result<()> {
-        let patched = self.endpoint.try_send(request)?;
-        self.answered(&patched, 202);
-        Ok(())
     }
 
     fn push_image(&mut self, repository: &Repository) -> io::Result<()> {
@@ -166,10 +169,14 @@ impl Client {
         let layers: Vec<Piece> = (0..self.random.below(4)).map(|_| self.piece()).collect();
         let image = Image::of(seed, layers.iter().map(|piece| piece.bytes()).collect());
         for piece in layers {
-            self.push(repository, piece)?;
+            if !self.push(repository, piece)? {
+                return Ok(());
+            }
         }
         let config = self.endpoint.try_send(&repository.post_blob(&sha256(&image.config), &image.config))?;
-        self.answered(&config, 201);
+        if !self.answered(&config, 201) {
+            return Ok(());
+        }
         let tag = self.tag();
         self.ledger().manifest_begins(&repository.name, &tag, &image.manifest);
         let response = self.endpoint.try_send(&repository.put_manifest(&tag, &image.manifest))?;
@@ -202,7 +209,9 @@ impl Client {
             len: 2 + self.random.below(3_000_000) as usize,
         };
         let started = self.endpoint.try_send(&Request::post(repository.uploads()))?;
-        self.answered(&started, 202);
+        if !self.answered(&started, 202) {
+            return Ok(());
+        }
         let location = started.location();
         let session = OpenSession {
             repository: repository.name.clone(),
@@ -223,9 +232,10 @@ impl Client {
             self.ledger().session_begins(number, end);
             let request = Request::patch(location.as_str()).body(bytes.slice(start..end));
             let patched = self.endpoint.try_send(&request)?;
-            if self.answered(&patched, 202) {
-                self.ledger().session_done(number);
+            if !self.answered(&patched, 202) {
+                break;
             }
+            self.ledger().session_done(number);
             start = end;
         }
         Ok(())
@@ -234,7 +244,7 @@ impl Client {
     /// Whether the answer is the expected one; any other is kept as a surprise.
     fn answered(&self, response: &Response, status: u16) -> bool {
         if response.status != status {
-            self.ledger().surprises.push(format!("{response:?}"));
+            self.ledger().unexpected(response);
         }
         response.status == status
     }
