@@ -18,6 +18,7 @@ const UNIT_BYTES: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Memory {
     units: Arc<Semaphore>,
+    total: usize,
 }
 
 /// There is no room now.
@@ -35,7 +36,12 @@ impl Memory {
     /// Room for `bytes` bytes together.
     pub(crate) fn new(bytes: usize) -> Self {
         let units = (bytes / UNIT_BYTES).clamp(1, Semaphore::MAX_PERMITS);
-        Self { units: Arc::new(Semaphore::new(units)) }
+        Self { units: Arc::new(Semaphore::new(units)), total: units }
+    }
+
+    /// Bytes that are held now, as they are counted.
+    pub(crate) fn held(&self) -> usize {
+        self.total.saturating_sub(self.units.available_permits()) * UNIT_BYTES
     }
 
     /// Room that grows with what is gathered.
@@ -96,11 +102,12 @@ mod tests {
         let memory = Memory::new(64 * 1024);
         let bytes = memory.hold(Bytes::from(vec![7; 40 * 1024])).unwrap();
         let part = bytes.slice(..10);
-        assert_eq!(bytes.len(), 40 * 1024);
+        assert_eq!((bytes.len(), memory.held()), (40 * 1024, 40 * 1024));
         drop(bytes);
         assert_eq!(memory.hold(Bytes::from(vec![7; 40 * 1024])), Err(Full));
         assert_eq!(part, &[7; 10][..]);
         drop(part);
+        assert_eq!(memory.held(), 0);
         assert!(memory.hold(Bytes::from(vec![7; 40 * 1024])).is_ok());
     }
 

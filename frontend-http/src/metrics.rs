@@ -8,6 +8,7 @@ mod listener;
 mod process;
 mod store;
 
+use crate::app::App;
 use crate::connection_metrics::ServerMetrics;
 use crate::route::Endpoint;
 use http::{Method, StatusCode};
@@ -17,7 +18,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use strata_registry::Registry;
 
 /// Upper bounds of the duration buckets, seconds.
 const BUCKETS: [f64; 14] =
@@ -112,15 +112,12 @@ fn class_index(status: Option<StatusCode>) -> usize {
 }
 
 /// The text of `/metrics` in the OpenMetrics format.
-pub(crate) fn render(
-    metrics: &Arc<Metrics>,
-    server: &ServerMetrics,
-    registry: &Registry,
-) -> Result<String, fmt::Error> {
+pub(crate) fn render(app: &App, server: &ServerMetrics) -> Result<String, fmt::Error> {
     let mut exposition = prometheus_client::registry::Registry::default();
-    exposition.register_collector(Box::new(Http(Arc::clone(metrics))));
+    let (metrics, body_memory) = (Arc::clone(app.metrics()), app.memory().held());
+    exposition.register_collector(Box::new(Http { metrics, body_memory }));
     exposition.register_collector(Box::new(listener::Listeners(server.listeners.clone())));
-    exposition.register_collector(Box::new(store::Store::new(registry)));
+    exposition.register_collector(Box::new(store::Store::new(app.registry())));
     exposition.register_collector(Box::new(process::Process));
     let mut text = String::with_capacity(32 * 1024);
     prometheus_client::encoding::text::encode(&mut text, &exposition)?;
@@ -129,11 +126,14 @@ pub(crate) fn render(
 
 /// Renders the counters of the HTTP side.
 #[derive(Debug)]
-struct Http(Arc<Metrics>);
+struct Http {
+    metrics: Arc<Metrics>,
+    body_memory: usize,
+}
 
 impl Collector for Http {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let metrics = &self.0;
+        let metrics = &self.metrics;
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         encode_requests(metrics, &mut encoder)?;
         encode_durations(metrics, &mut encoder)?;
@@ -153,6 +153,14 @@ impl Collector for Http {
         encode::counters(&mut encoder, name, "Bytes of response bodies sent", "route", bytes(|c| &c.sent))?;
         let name = "strata_http_requests_in_flight";
         encode::gauge(&mut encoder, name, "Requests being answered", load(&metrics.in_flight))?;
+        let held = u64::try_from(self.body_memory).unwrap_or(u64::MAX);
+        let name = "strata_http_body_memory_bytes";
+        encode::gauge(
+            &mut encoder,
+            name,
+            "Bytes of manifests, small blobs and lists held for requests",
+            held,
+        )?;
         let name = "strata_http_transfers_cut";
         encode::counter(
             &mut encoder,

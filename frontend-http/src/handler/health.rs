@@ -27,9 +27,8 @@ pub(crate) fn ready(exchange: &Exchange<'_>) -> Response {
 
 /// `GET /metrics`
 pub(crate) fn metrics(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
-    let text =
-        crate::metrics::render(exchange.app.metrics(), exchange.connection.metrics(), exchange.registry())
-            .map_err(|_| Refusal::new(Failure::Internal, "the metrics could not be written"))?;
+    let text = crate::metrics::render(exchange.app, exchange.connection.metrics())
+        .map_err(|_| Refusal::new(Failure::Internal, "the metrics could not be written"))?;
     let mut response = with_bytes(StatusCode::OK, text.into());
     response.headers_mut().insert(CONTENT_TYPE, OPEN_METRICS);
     Ok(response)

@@ -20,6 +20,8 @@ impl Collector for Process {
         if let Some(count) = threads() {
             encode::gauge(&mut encoder, "process_threads", "Threads of the process", count)?;
         }
+        let version = std::iter::once((env!("CARGO_PKG_VERSION"), 1));
+        encode::gauges(&mut encoder, "strata_build_info", "The version that runs", "version", version)?;
         let seconds = ConstCounter::new(cpu_seconds());
         let name = "process_cpu_seconds";
         let metric = encoder.encode_descriptor(name, "Processor time used", None, seconds.metric_type())?;

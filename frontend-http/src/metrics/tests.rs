@@ -38,7 +38,7 @@ fn requests_are_counted_by_route_method_and_class() {
         metrics.request_finished(&request);
     }
     metrics.request_started();
-    let text = rendered(Http(metrics));
+    let text = rendered(Http { metrics, body_memory: 2048 });
     let blob = r#"route="/v2/{name}/blobs/{digest}""#;
     for line in [
         format!("strata_http_requests_total{{{blob},method=\"GET\",status=\"2xx\"}} 2"),
@@ -52,6 +52,7 @@ fn requests_are_counted_by_route_method_and_class() {
         format!("strata_http_request_body_bytes_total{{{blob}}} 4"),
         format!("strata_http_response_body_bytes_total{{{blob}}} 4000"),
         "strata_http_requests_in_flight 1".to_owned(),
+        "strata_http_body_memory_bytes 2048".to_owned(),
         "strata_http_transfers_cut_total 1".to_owned(),
     ] {
         assert_has(&text, &line);
@@ -86,7 +87,12 @@ fn listeners_are_told_apart() {
 #[test]
 fn the_process_is_there() {
     let text = rendered(process::Process);
-    for name in ["process_resident_memory_bytes ", "process_open_fds ", "process_cpu_seconds_total "] {
+    for name in [
+        "process_resident_memory_bytes ",
+        "process_open_fds ",
+        "process_cpu_seconds_total ",
+        "strata_build_info{version=\"",
+    ] {
         assert!(text.lines().any(|line| line.starts_with(name)), "{name} is not in\n{text}");
     }
 }
