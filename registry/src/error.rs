@@ -111,7 +111,7 @@ pub enum RegistryError {
         stored: u64,
     },
     /// The manifest refers to content that is not in the repository; at least one entry.
-    #[error("the manifest refers to {} blobs that are not in this repository, the first is {}", .0.len(), first(.0))]
+    #[error("{} references of the manifest are not in this repository, the first is {}", .0.len(), first(.0))]
     ReferencesUnknown(Vec<MissingReference>),
     /// The manifest is larger than is accepted.
     #[error("a manifest has at most {max} bytes")]
@@ -265,4 +265,83 @@ const fn role_name(role: ReferenceRole) -> &'static str {
 
 fn first(missing: &[MissingReference]) -> String {
     missing.first().map(|m| m.digest.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_each_missing_reference_up_to_a_bound() {
+        let missing = |count| {
+            vec![MissingReference { role: ReferenceRole::Layer, digest: Digest::Sha256([1; 32]) }; count]
+        };
+        let entries = RegistryError::ReferencesUnknown(missing(3)).entries();
+        assert_eq!(entries.len(), 3);
+        let entry = entries.first().unwrap();
+        assert_eq!(entry.outcome, ErrorCode::ManifestBlobUnknown.into());
+        let digest = Digest::Sha256([1; 32]).to_string();
+        assert_eq!(entry.message, format!("layer {digest} is not in this repository"));
+        assert_eq!(entry.detail, Some(json!({ "digest": digest, "role": "layer" })));
+        assert_eq!(RegistryError::ReferencesUnknown(missing(5000)).entries().len(), ENTRIES_MAX);
+    }
+
+    #[test]
+    fn keeps_the_inside_of_the_server_to_itself() {
+        let inside = || EngineError::poisoned("fdatasync on /srv/data/meta/000012.log failed");
+        for error in [RegistryError::Internal(inside()), RegistryError::Unavailable(inside())] {
+            let entries = error.entries();
+            assert_eq!(entries.len(), 1);
+            let entry = entries.first().unwrap();
+            assert!(!entry.message.contains("/srv") && entry.detail.is_none(), "{entry:?}");
+            let source = std::error::Error::source(&error).unwrap();
+            assert!(source.to_string().contains("/srv/data"), "the log has it");
+        }
+    }
+
+    #[test]
+    fn store_errors_keep_their_meaning() {
+        for (error, word) in [
+            (EngineError::NoSpace, "NO_SPACE"),
+            (EngineError::Conflict, "UNAVAILABLE"),
+            (EngineError::Overloaded, "UNAVAILABLE"),
+            (EngineError::ReadOnly, "UNAVAILABLE"),
+            (EngineError::poisoned("x"), "UNAVAILABLE"),
+            (EngineError::corrupt("x"), "UNKNOWN"),
+            (EngineError::NotFound, "UNKNOWN"),
+        ] {
+            assert_eq!(RegistryError::store(error).outcome().as_str(), word);
+        }
+    }
+
+    #[test]
+    fn tells_a_program_what_it_may_want_to_know() {
+        let digest = Digest::Sha256([2; 32]);
+        for (error, word, detail) in [
+            (RegistryError::UploadBusy { offset: 7 }, "RANGE_INVALID", Some(json!({ "offset": 7 }))),
+            (
+                RegistryError::ChunkOutOfOrder { start: 1, offset: 7 },
+                "RANGE_INVALID",
+                Some(json!({ "offset": 7 })),
+            ),
+            (
+                RegistryError::SizeMismatch { declared: 2, received: 1 },
+                "SIZE_INVALID",
+                Some(json!({ "declared": 2, "received": 1 })),
+            ),
+            (
+                RegistryError::DigestMismatch { expected: digest, actual: digest },
+                "DIGEST_INVALID",
+                Some(json!({ "expected": digest.to_string(), "actual": digest.to_string() })),
+            ),
+            (RegistryError::TooManyTags { sent: 65, max: 64 }, "TOO_LARGE", Some(json!({ "max": 64 }))),
+            (RegistryError::Body(BodyError::Cut), "SIZE_INVALID", None),
+            (RegistryError::Contended, "UNAVAILABLE", None),
+        ] {
+            let entries = error.entries();
+            let entry = entries.first().unwrap();
+            assert_eq!((entry.outcome.as_str(), &entry.detail), (word, &detail));
+            assert_eq!(entry.message, error.to_string());
+        }
+    }
 }

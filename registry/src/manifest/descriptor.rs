@@ -18,7 +18,7 @@ struct ReferrerDescriptor<'a> {
     annotations: &'a BTreeMap<String, String>,
 }
 
-/// The descriptor of a manifest with a subject, as JSON. Never longer than the manifest itself.
+/// The descriptor of a manifest with a subject, as JSON. Hardly longer than the manifest itself, which holds all of it but its own digest.
 pub(super) fn referrer_descriptor(
     manifest: &Manifest,
     digest: Digest,

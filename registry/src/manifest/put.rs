@@ -13,7 +13,7 @@ use strata_engine::meta::digest::digest_of;
 use strata_engine::meta::{Batch, ManifestPut};
 use strata_types::limits::{MANIFEST_BYTES_MAX, TAGS_PER_PUT_MAX};
 use strata_types::manifest::parse;
-use strata_types::{Algorithm, Digest, Manifest, Reference, RepositoryName, Tag};
+use strata_types::{Algorithm, Digest, Manifest, Outcome, Reference, RepositoryName, Tag};
 
 /// Manifests above this size are worked on away from the connections' threads: parsing and hashing 4 MiB takes long enough to be felt.
 const INLINE_BYTES_MAX: usize = 128 * 1024;
@@ -38,7 +38,7 @@ pub struct ManifestPutDone {
     pub digest: Digest,
     /// What it is about (`OCI-Subject`).
     pub subject: Option<Digest>,
-    /// The tags of [`PutManifest::tags`], which now stand for it (`OCI-Tag`); without the one of the path.
+    /// The tags of [`PutManifest::tags`], each once, which now stand for it (`OCI-Tag`); without the one of the path.
     pub tags: Vec<Tag>,
 }
 
@@ -48,6 +48,16 @@ struct Push {
     manifest: Manifest,
     /// What is committed; the required blobs are of the latest attempt.
     put: ManifestPut,
+}
+
+impl Push {
+    /// What the manifest holds, each digest once.
+    fn held(&self) -> Vec<Digest> {
+        let mut held: Vec<Digest> = self.put.edges.iter().map(|edge| edge.digest).collect();
+        held.sort_unstable();
+        held.dedup();
+        held
+    }
 }
 
 impl Registry {
@@ -68,7 +78,10 @@ impl Registry {
         let done = self.push_manifest(ctx, repository, put).await;
         match &done {
             Ok(_) => self.counters().manifests_pushed.add(1),
-            Err(_) => self.counters().manifests_refused.add(1),
+            Err(error) if matches!(error.outcome(), Outcome::Code(_)) => {
+                self.counters().manifests_refused.add(1);
+            }
+            Err(_) => {}
         }
         done
     }
@@ -86,7 +99,12 @@ impl Registry {
         if put.tags.len() > TAGS_PER_PUT_MAX {
             return Err(RegistryError::TooManyTags { sent: put.tags.len(), max: TAGS_PER_PUT_MAX });
         }
-        let (weight, tags) = (put.bytes.len(), put.tags.clone());
+        let (weight, mut tags) = (put.bytes.len(), Vec::with_capacity(put.tags.len()));
+        for tag in &put.tags {
+            if !tags.contains(tag) {
+                tags.push(tag.clone());
+            }
+        }
         let repository = repository.clone();
         let push = away_if_heavy(weight, move || validate(repository, put)).await?;
         let push = Arc::new(push);
@@ -107,10 +125,7 @@ impl Registry {
             match outcome {
                 Ok(true) => return Ok(()),
                 Ok(false) if lease.is_some() => {}
-                Ok(false) => {
-                    let held = push.put.edges.iter().map(|edge| edge.digest).collect();
-                    lease = Some(Lease::take(self, ctx, held).await?);
-                }
+                Ok(false) => lease = Lease::take(self, ctx, push.held()).await,
                 Err(error) => {
                     if let Some(lease) = lease {
                         lease.give_up(self, ctx).await;

@@ -12,11 +12,12 @@ async fn many_pushes_of_one_tag_all_come_through() {
     const PUSHES: usize = 100;
     let world = Arc::new(World::new());
     let a = repo("a");
+    let image = world.image(&a, "x").await;
     let pushes: Vec<_> = (0..PUSHES)
         .map(|n| {
-            let (world, a) = (Arc::clone(&world), a.clone());
+            let (world, a, image) = (Arc::clone(&world), a.clone(), image.clone());
             tokio::spawn(async move {
-                let manifest = with(index_of(vec![]), "annotations", json!({ "n": n.to_string() }));
+                let manifest = with(image, "annotations", json!({ "n": n.to_string() }));
                 world.put(&a, "latest", &manifest).await.unwrap().digest
             })
         })
@@ -27,6 +28,8 @@ async fn many_pushes_of_one_tag_all_come_through() {
     }
     let last = sha256(&world.get(&a, "latest").await.unwrap());
     assert!(digests.contains(&last));
+    let conflicts = world.registry.figures().iter().find(|f| f.name == "commit_conflicts").unwrap().value;
+    assert!(conflicts > 0, "they did meet");
     let view = world.engine.view().unwrap();
     let history = view.tag_history(&a, &tag("latest"), None, 1000).unwrap();
     assert_eq!(history.len(), PUSHES, "every push moved the tag once");
