@@ -32,7 +32,7 @@ fn templates(repository: &Repository, image: &Image) -> Vec<Vec<u8>> {
             .header("content-type", OCI_MANIFEST)
             .body(Bytes::from_static(b"{}")),
     ];
-    requests.iter().map(|request| raw(request)).collect()
+    requests.iter().map(raw).collect()
 }
 
 fn raw(request: &Request) -> Vec<u8> {
