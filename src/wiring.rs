@@ -210,7 +210,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn engine_config(settings: &Settings) -> EngineConfig {
+/// What the settings mean to the engine.
+pub(crate) fn engine_config(settings: &Settings) -> EngineConfig {
     let storage = &settings.storage;
     EngineConfig {
         buffer_memory_bytes: storage.buffer_memory.bytes(),

@@ -213,7 +213,7 @@ fn check_tells_clean_from_damaged_from_impossible() {
     registry.stop();
     let clean: Ended = registry.check().into();
     clean.expect(0);
-    let json: Ended = registry.check_with(&["--json", "--content"]).into();
+    let json: Ended = registry.check_with(&["--json", "--verify", "digest"]).into();
     let report: serde_json::Value = serde_json::from_str(&json.expect(0).out).expect("the report is JSON");
     assert_eq!(report["findings"], serde_json::json!([]), "{report}");
 
@@ -222,10 +222,12 @@ fn check_tells_clean_from_damaged_from_impossible() {
     let mut bytes = fs::read(&path).expect("the blob's file");
     bytes[150_000] ^= 1;
     fs::write(&path, &bytes).expect("the damage");
-    let verified: Ended = registry.check_with(&["--content"]).into();
+    let verified: Ended = registry.check_with(&[]).into();
     verified.expect(1);
+    let sizes: Ended = registry.check_with(&["--verify", "size"]).into();
+    sizes.expect(0);
     fs::remove_file(&path).expect("the damage");
-    let missing: Ended = registry.check().into();
+    let missing: Ended = registry.check_with(&["--verify", "size"]).into();
     missing.expect(1);
     let json: Ended = registry.check_with(&["--json"]).into();
     let report: serde_json::Value = serde_json::from_str(&json.expect(1).out).expect("the report is JSON");

@@ -1,21 +1,17 @@
 //! `strata check`: asks the engine whether a data directory that nobody uses is as it should be, and prints what it says.
 //! Exit code 0: clean, 1: something is broken, 2: it could not be run.
 use std::fmt::Write as _;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use strata_engine::EngineError;
-use strata_engine::meta::check::{Finding, Severity, Summary, check};
-use strata_engine::meta::{MetaStore, RocksConfig, RocksStore, View};
+use strata_engine::check::{CheckFinding, CheckOptions, CheckReport, Verify, check};
+use strata_engine::meta::check::Severity;
 
 use super::{fail, print};
 use crate::config::{Config, Flags, KEYS};
-
-/// Findings that a report holds; the rest is counted. A store with more is not read line by line.
-const FINDINGS_MAX: usize = 10_000;
+use crate::wiring::engine_config;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
@@ -25,35 +21,31 @@ pub(super) struct CheckArguments {
     /// The data directory [STRATA_STORAGE_DATA, default: ./strata-data]
     #[arg(long, value_name = "PATH")]
     data: Option<String>,
-    /// Reads every byte of every blob as well and compares it with its checksum
-    #[arg(long)]
-    content: bool,
+    /// How closely the bytes of blobs are looked at
+    #[arg(long, value_enum, value_name = "LEVEL", default_value = "checksum")]
+    verify: Level,
     /// Prints the report as one JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// What was found, as far as it is kept.
-#[derive(Debug, Default)]
-struct Report {
-    kept: Vec<Finding>,
-    errors: u64,
-    notes: u64,
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Level {
+    /// They are there, and as many as they should be
+    Size,
+    /// They have the checksum of their record; reads everything, at the disk's speed
+    Checksum,
+    /// They have the digest that names them; reads everything, at the processors' speed
+    Digest,
 }
 
-impl Report {
-    fn take(&mut self, finding: Finding) {
-        match finding.severity() {
-            Severity::Error => self.errors += 1,
-            Severity::Note => self.notes += 1,
+impl From<Level> for Verify {
+    fn from(level: Level) -> Verify {
+        match level {
+            Level::Size => Verify::Size,
+            Level::Checksum => Verify::Checksum,
+            Level::Digest => Verify::Digest,
         }
-        if self.kept.len() < FINDINGS_MAX {
-            self.kept.push(finding);
-        }
-    }
-
-    fn omitted(&self) -> u64 {
-        (self.errors + self.notes).saturating_sub(self.kept.len() as u64)
     }
 }
 
@@ -62,95 +54,100 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     let data = KEYS.iter().find(|key| key.table == "storage" && key.field == "data");
     let flags: Flags =
         data.zip(arguments.data.clone()).map(|(key, path)| (key, vec![path])).into_iter().collect();
-    let directory = match Config::load(arguments.config.as_deref(), std::env::vars_os(), flags) {
-        Ok(config) => config.settings.storage.data,
+    let config = match Config::load(arguments.config.as_deref(), std::env::vars_os(), flags) {
+        Ok(config) => engine_config(&config.settings),
         Err(problems) => return fail(&problems, 2),
     };
-    let mut report = Report::default();
-    match examine(&directory, arguments.content, &mut |finding| report.take(finding)) {
-        Ok(summary) => {
-            let text = if arguments.json {
-                as_json(&report, &summary)
-            } else {
-                as_text(&directory, &report, &summary)
-            };
-            let written = print(&text);
-            if report.errors == 0 { written } else { ExitCode::from(1) }
+    let directory = &config.data_dir;
+    let options = CheckOptions { verify: arguments.verify.into(), ..CheckOptions::default() };
+    match check(&config, &options) {
+        Ok(report) => {
+            let written = print(&if arguments.json { as_json(&report) } else { as_text(directory, &report) });
+            if report.is_sound() { written } else { ExitCode::from(1) }
         }
         Err(error) => fail(&format!("cannot check the data directory {}: {error}", directory.display()), 2),
     }
 }
 
-fn examine(
-    directory: &Path,
-    _content: bool,
-    report: &mut dyn FnMut(Finding),
-) -> Result<Summary, EngineError> {
-    if let Ok(mut file) = File::open(directory.join("LOCK")) {
-        let shared = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared);
-        if shared.is_err() {
-            let mut text = String::new();
-            let _ = std::io::Read::read_to_string(&mut file, &mut text);
-            return Err(EngineError::Locked { pid: text.trim().parse().ok() });
-        }
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Note => "note",
     }
-    let store = RocksStore::open_read_only(&directory.join("meta"), &RocksConfig::default())?;
-    check(&View::new(store.view()?), report)
 }
 
-fn as_text(directory: &Path, report: &Report, summary: &Summary) -> String {
+/// How many findings were counted and not kept.
+fn omitted(report: &CheckReport) -> u64 {
+    (report.errors + report.notes).saturating_sub(report.findings.len() as u64)
+}
+
+fn as_text(directory: &Path, report: &CheckReport) -> String {
     let mut text = String::new();
-    for finding in &report.kept {
-        let severity = match finding.severity() {
-            Severity::Error => "error",
-            Severity::Note => "note",
-        };
-        let _ = writeln!(text, "{severity}: {finding}");
+    for CheckFinding { severity, place, message } in &report.findings {
+        let _ = writeln!(text, "{}: {place}: {message}", word(*severity));
     }
-    if report.omitted() > 0 {
-        let _ = writeln!(text, "… and {} more", report.omitted());
+    if omitted(report) > 0 {
+        let _ = writeln!(text, "… and {} more", omitted(report));
     }
+    let metadata = &report.metadata;
     let _ = writeln!(
         text,
-        "{}: {} repositories, {} manifests, {} tags, {} blobs with {} bytes, {} uploads; {} errors, {} notes",
+        "{}: {} repositories, {} manifests, {} tags, {} blobs of {} bytes, {} uploads: {}",
         directory.display(),
-        summary.repositories,
-        summary.manifests,
-        summary.tags,
-        summary.blobs,
-        summary.blob_bytes,
-        summary.uploads,
-        report.errors,
-        report.notes,
+        metadata.repositories,
+        metadata.manifests,
+        metadata.tags,
+        report.blobs,
+        report.blob_bytes,
+        report.uploads,
+        match report.errors {
+            0 => "sound".to_owned(),
+            1 => "1 error".to_owned(),
+            several => format!("{several} errors"),
+        },
     );
+    if report.unnamed_files > 0 {
+        let _ = writeln!(
+            text,
+            "{} files of {} bytes belong to nothing; the next start removes them",
+            report.unnamed_files, report.unnamed_bytes
+        );
+    }
     text
 }
 
-fn as_json(report: &Report, summary: &Summary) -> String {
-    let one = |finding: &Finding| {
-        let severity = match finding.severity() {
-            Severity::Error => "error",
-            Severity::Note => "note",
-        };
-        json!({"severity": severity, "key": finding.key, "problem": finding.problem.to_string()})
-    };
-    let findings: Vec<Value> = report.kept.iter().map(one).collect();
+fn as_json(report: &CheckReport) -> String {
+    let finding = |finding: &CheckFinding| json!({"severity": word(finding.severity), "place": finding.place, "message": finding.message});
+    let findings: Vec<Value> = report.findings.iter().map(finding).collect();
+    let metadata = &report.metadata;
     let object = json!({
-        "clean": report.errors == 0,
+        "sound": report.is_sound(),
         "errors": report.errors,
         "notes": report.notes,
         "findings": findings,
-        "omitted": report.omitted(),
-        "checked": {
-            "repositories": summary.repositories,
-            "manifests": summary.manifests,
-            "tags": summary.tags,
-            "links": summary.links,
-            "blobs": summary.blobs,
-            "blob_bytes": summary.blob_bytes,
-            "uploads": summary.uploads,
-            "events": summary.events,
+        "findings_omitted": omitted(report),
+        "metadata": {
+            "rows": metadata.rows,
+            "repositories": metadata.repositories,
+            "manifests": metadata.manifests,
+            "tags": metadata.tags,
+            "links": metadata.links,
+            "blobs": metadata.blobs,
+            "blob_bytes": metadata.blob_bytes,
+            "uploads": metadata.uploads,
+            "leases": metadata.leases,
+            "events": metadata.events,
+            "gc_entries": metadata.gc_entries,
+            "tombstones": metadata.tombstones,
         },
+        "blobs": report.blobs,
+        "blob_bytes": report.blob_bytes,
+        "uploads": report.uploads,
+        "files": report.files,
+        "segments": report.segments,
+        "segment_bytes_dead": report.segment_bytes_dead,
+        "unnamed_files": report.unnamed_files,
+        "unnamed_bytes": report.unnamed_bytes,
     });
     format!("{object}\n")
 }

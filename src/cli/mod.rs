@@ -69,7 +69,8 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Serve(arguments) => {
             let file = arguments.config.clone();
             let flags = arguments.settings.clone();
-            let reload = move || Config::load(file.as_deref(), std::env::vars_os(), flags.clone().into_flags());
+            let reload =
+                move || Config::load(file.as_deref(), std::env::vars_os(), flags.clone().into_flags());
             match arguments.load() {
                 Ok(config) => finish(wiring::serve(&config, reload)),
                 Err(problems) => fail(&problems, 2),
