@@ -46,20 +46,17 @@ docs: ## writes the generated parts of docs/ again
 
 .PHONY: conformance
 conformance: build ## the public OCI conformance suites against the real server
-	@dev/setup conformance
-	$(ENVIRONMENT)
+	@$(ENVIRONMENT)
 	dev/conformance
 
 .PHONY: clients
 clients: build ## docker, podman, buildah, skopeo, ctr, helm, oras, cosign, crane, regctl against the real server
-	@dev/setup clients
-	$(ENVIRONMENT)
+	@$(ENVIRONMENT)
 	dev/clients/run
 
 .PHONY: clients-ci
 clients-ci: build ## the fast part of `make clients`
-	@dev/setup clients-ci
-	$(ENVIRONMENT)
+	@$(ENVIRONMENT)
 	dev/clients/run --ci
 
 .PHONY: crash
