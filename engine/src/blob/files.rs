@@ -285,16 +285,18 @@ impl NewFile {
         self.handle()?.len().map_err(|error| EngineError::io(self.name(), error))
     }
 
-    /// Cuts the file to `len` if it is longer: what failed writes left behind.
+    /// Cuts the file to `len` if it is longer (what failed writes left behind), and says whether it was. Not durable before
+    /// the next sync.
     ///
     /// # Errors
     /// [`EngineError::Io`].
-    pub(crate) fn cut(&self, len: u64) -> Result<(), EngineError> {
+    pub(crate) fn cut(&self, len: u64) -> Result<bool, EngineError> {
         if self.len()? <= len {
-            return Ok(());
+            return Ok(false);
         }
         retry_interrupted(|| self.handle().map_err(io::Error::other)?.set_len(len))
-            .map_err(|error| failed(self.name(), error))
+            .map_err(|error| failed(self.name(), error))?;
+        Ok(true)
     }
 
     /// Makes content and length durable.

@@ -83,7 +83,9 @@ fn end_of_stream(upload: &mut Upload, digest: &Digest) -> Result<(Digest, u64), 
     }
     // Bytes that are not wanted need no sync.
     if actual == *digest {
-        large.file.cut(offset)?;
+        if large.file.cut(offset)? {
+            large.durable = 0;
+        }
         sync(large, offset)?;
     }
     Ok((actual, checksum))

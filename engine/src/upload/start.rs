@@ -127,14 +127,19 @@ fn reopen(store: &Arc<Store>, generation: u64, record: &UploadRecord) -> Result<
         )));
     }
     // What a failed request left behind the last good state.
-    file.cut(record.offset)?;
+    let was_cut = file.cut(record.offset)?;
     let (hasher, checksum) = match checkpoint::continued(record) {
         Some(continued) => continued,
         None => hash_again(&file, record)?,
     };
     // A file that reaches as far as the tail holds the tail: every writer writes the same bytes there, and the first one synced
     // them before it wrote the row.
-    let durable = if len >= record.offset { record.offset } else { record.file_bytes };
+    let durable = match len >= record.offset {
+        // DURABILITY: the cut is not, so whatever follows syncs the file.
+        true if was_cut => 0,
+        true => record.offset,
+        false => record.file_bytes,
+    };
     Ok(Reopened { file, hasher, checksum, durable })
 }
 

@@ -104,18 +104,68 @@ async fn futures_join<T>(futures: impl Iterator<Item = impl Future<Output = T>>)
     futures.into_iter().filter_map(|(_, done)| done).collect()
 }
 
+/// Sessions with files, begun in an earlier life of the store, all of whose generations are settled by now.
+async fn old_sessions(engine: &Engine) {
+    for _ in 0..5 {
+        let id = engine.start_upload(&repository(), Algorithm::Sha256).await.unwrap().id;
+        let mut writer = engine.resume_upload(&repository(), &id).await.unwrap();
+        writer.write(content(5, 100_000)).await.unwrap();
+        writer.suspend().await.unwrap();
+    }
+}
+
+/// Every end that a session of an earlier life can come to.
+async fn ends_of_old_sessions(
+    world: &World,
+    engine: &Engine,
+    promised: &Promised,
+) -> Result<(), EngineError> {
+    let page = engine.view()?.uploads(None, 9)?;
+    let [cancelled, wrong, stored, known, _expired] = page.as_slice() else { return Ok(()) };
+    engine.cancel_upload(&repository(), &cancelled.0).await?;
+    let writer = engine.resume_upload(&repository(), &wrong.0).await?;
+    let said = digest(b"other");
+    match writer.finish(&said, link(engine, &said)).await {
+        Err(EngineError::DigestMismatch { .. }) => {}
+        outcome => promise(promised, outcome.map(|_| said))?,
+    }
+    let said = digest(&content(5, 100_000));
+    for id in [stored.0, known.0] {
+        let writer = engine.resume_upload(&repository(), &id).await?;
+        promise(promised, writer.finish(&said, link(engine, &said)).await.map(|_| said))?;
+    }
+    world.clock.advance(world.config.upload_expiry);
+    assert_eq!(engine.expire_uploads().await?, 1);
+    engine.parts().pending.wait_for_none();
+    Ok(())
+}
+
 /// Cuts the power at step after step until the scenario comes to its end, each time with another kind of loss, and once more
 /// in the middle of the recovery.
 fn at_every_step(scenario: &impl AsyncFn(&Engine, &Promised) -> Result<(), EngineError>) {
+    at_every_step_after(async |_: &Engine| {}, &async |_: &World, engine: &Engine, promised: &Promised| {
+        scenario(engine, promised).await
+    });
+}
+
+/// As [`at_every_step`], in a store that `before` wrote to in an earlier life.
+fn at_every_step_after(
+    before: impl AsyncFn(&Engine),
+    scenario: &impl AsyncFn(&World, &Engine, &Promised) -> Result<(), EngineError>,
+) {
     let mut step = 0;
     loop {
         step += 1;
         let mut world = World::new();
         let promised = Promised::default();
+        let engine = world.open().unwrap();
+        block_on(before(&engine));
+        engine.close();
+        world.kill(engine);
         world.disk.cut_at(step);
         let engine = world.open();
         let outcome = match &engine {
-            Ok(engine) => block_on(scenario(engine, &promised)),
+            Ok(engine) => block_on(scenario(&world, engine, &promised)),
             Err(error) => Err(error.clone()),
         };
         let finished = outcome.is_ok();
@@ -136,7 +186,7 @@ fn at_every_step(scenario: &impl AsyncFn(&Engine, &Promised) -> Result<(), Engin
             audit(&world, &engine, &promised).await;
             // Whatever happened, the store takes the same again.
             let after = Promised::default();
-            scenario(&engine, &after).await.unwrap();
+            scenario(&world, &engine, &after).await.unwrap();
             audit(&world, &engine, &after.into_inner().unwrap()).await;
         });
         if finished {
@@ -169,4 +219,9 @@ fn a_session_survives_any_cut() {
 #[test]
 fn what_was_given_up_leaves_nothing_after_any_cut() {
     at_every_step(&uploads_given_up);
+}
+
+#[test]
+fn sessions_of_an_earlier_life_end_well_at_any_cut() {
+    at_every_step_after(old_sessions, &ends_of_old_sessions);
 }

@@ -161,12 +161,12 @@ fn a_long_stream_is_checkpointed_on_its_way() {
         while engine.metrics().checkpoints == 0 {
             tokio::task::yield_now().await;
         }
-        // The process ends before the writer could say good-bye.
+        // The power goes before the writer could say good-bye.
         world.disk.cut_at(world.disk.steps() + 1);
         drop(writer);
         id
     });
-    world.kill(engine);
+    world.power_cut(Some(engine), Cut::Lose, 9);
     let engine = world.open().unwrap();
     block_on(async {
         let status = engine.upload_status(&repository(), &id).await.unwrap();
@@ -174,6 +174,24 @@ fn a_long_stream_is_checkpointed_on_its_way() {
         let finished = finish_from(&engine, &id, &whole, CHECKPOINT_BYTES).await;
         audit(&world, &engine, &[finished]).await;
     });
+}
+
+#[test]
+fn what_a_killed_request_left_in_the_file_is_gone_for_good() {
+    let mut world = World::new();
+    let engine = world.open().unwrap();
+    let bytes = content(1, 2 * BUFFER_BYTES);
+    let id = block_on(session_with(&engine, &bytes));
+    let path = world.disk.files().pop().unwrap();
+    world.kill(engine);
+    // Synced by chance.
+    world.disk.damage(&path, |bytes| bytes.extend_from_slice(&[7; 5000]));
+    let engine = world.open().unwrap();
+    // The rest of the session brings no byte that would have to be synced.
+    let digest = block_on(finish_from(&engine, &id, &bytes, bytes.len() as u64));
+    world.power_cut(Some(engine), Cut::Lose, 0);
+    let engine = world.open().unwrap();
+    block_on(audit(&world, &engine, &[digest]));
 }
 
 #[test]

@@ -14,13 +14,22 @@ use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use strata_types::{Algorithm, Digest, RepositoryName};
 
 /// A metadata store whose commits are steps of the simulated disk: a power cut stops both at the same moment.
 #[derive(Debug)]
 pub(crate) struct StepMeta {
     pub(crate) memory: MemoryStore,
+    /// Lets commits happen and answers that nobody knows whether they did.
+    pub(crate) lose_answers: AtomicBool,
     disk: SimDisk,
+}
+
+impl StepMeta {
+    fn new(memory: MemoryStore, disk: &SimDisk) -> Arc<Self> {
+        Arc::new(Self { memory, lose_answers: AtomicBool::new(false), disk: disk.clone() })
+    }
 }
 
 impl MetaStore for StepMeta {
@@ -29,11 +38,14 @@ impl MetaStore for StepMeta {
     }
 
     fn submit(&self, batch: Batch, done: CommitDone) {
-        if self.disk.step_outside() {
-            self.memory.submit(batch, done);
-        } else {
-            done(Err(EngineError::poisoned("the simulated power is off")));
+        if !self.disk.step_outside() {
+            return done(Err(EngineError::poisoned("the simulated power is off")));
         }
+        if self.lose_answers.load(Ordering::SeqCst) {
+            let lost = |_| done(Err(EngineError::poisoned("the answer of the log was lost")));
+            return self.memory.submit(batch, Box::new(lost));
+        }
+        self.memory.submit(batch, done);
     }
 
     fn poisoned(&self) -> Option<Arc<str>> {
@@ -65,7 +77,7 @@ impl World {
         config.io_threads = 3;
         Self {
             faults: FaultyDisk::new(Arc::new(disk.clone())),
-            meta: Arc::new(StepMeta { memory, disk: disk.clone() }),
+            meta: StepMeta::new(memory, &disk),
             disk,
             clock: Arc::new(ManualClock::new(UnixMillis(1_800_000_000_000))),
             config,
@@ -90,7 +102,7 @@ impl World {
         let memory = self.meta.memory.kill().unwrap();
         drop(engine);
         self.disk.kill();
-        self.meta = Arc::new(StepMeta { memory, disk: self.disk.clone() });
+        self.meta = StepMeta::new(memory, &self.disk);
     }
 
     /// Cuts the power of `engine`; `survivors` of the unsynced commits are found again.
@@ -99,7 +111,7 @@ impl World {
         let memory = self.meta.memory.power_cut(survivors).unwrap();
         drop(engine);
         self.disk.power_cut(cut);
-        self.meta = Arc::new(StepMeta { memory, disk: self.disk.clone() });
+        self.meta = StepMeta::new(memory, &self.disk);
     }
 }
 
