@@ -21,7 +21,10 @@ pub(crate) fn live() -> Response {
 pub(crate) fn ready(exchange: &Exchange<'_>) -> Response {
     match exchange.app.unready() {
         None => plain(StatusCode::OK, Bytes::from_static(b"ready\n")),
-        Some(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n").into()),
+        Some(why) => {
+            let why = without_paths(&why);
+            plain(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n").into())
+        }
     }
 }
 
@@ -34,9 +37,30 @@ pub(crate) fn metrics(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
     Ok(response)
 }
 
+/// The reason without the files that it names: those are for the log, this answer is for everybody.
+fn without_paths(why: &str) -> String {
+    // "Input/output error" is what the operating system says, and no file.
+    let is_path = |word: &str| word.contains('/') && word != "Input/output";
+    let words = why.split(' ').map(|word| if is_path(word) { "(a file)" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 fn plain(status: StatusCode, text: Bytes) -> Response {
     let mut response = with_bytes(status, text);
     response.headers_mut().insert(CONTENT_TYPE, header::PLAIN_TEXT);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_names_no_file() {
+        let why = "a write to the data directory failed: sync of /srv/data/meta/1.log: Input/output error (os error 5)";
+        let told = "a write to the data directory failed: sync of (a file) Input/output error (os error 5)";
+        assert_eq!(without_paths(why), told);
+        assert_eq!(without_paths("the server is about to stop"), "the server is about to stop");
+    }
 }
