@@ -27,9 +27,9 @@ pub struct UploadRecord {
     pub algorithm: Algorithm,
     /// Bytes received: `file_bytes` and the length of `tail`.
     pub offset: u64,
-    /// The hash over `offset` bytes.
+    /// The hash over the first `file_bytes` bytes.
     pub hash: HashState,
-    /// The state of the blob checksum over `offset` bytes; its form is in `docs/format.md`.
+    /// The blob checksum over the first `file_bytes` bytes, u64 little-endian.
     pub checksum: Bytes,
     /// The file that holds the front of the bytes, where there is one.
     pub generation: Option<u64>,
