@@ -34,7 +34,7 @@ check: ## fmt, clippy, rustdoc, cargo-deny, tidy
 	$(ENVIRONMENT)
 	cargo fmt --all -- --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --release --locked --workspace --no-deps --document-private-items
 	cargo test --release --locked --test tidy
 	dev/deny
 

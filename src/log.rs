@@ -29,7 +29,9 @@ impl Log {
         panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
             let message = panic.payload_as_str().unwrap_or("no message");
-            tracing::error!("a thread panicked at {place}: {message}; this must not happen, please report it");
+            tracing::error!(
+                "a thread panicked at {place}: {message}; this must not happen, please report it"
+            );
         }));
         Log { level: handle }
     }
