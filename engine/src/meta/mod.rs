@@ -1,6 +1,6 @@
 //! Metadata: one ordered key space of small versioned records, written through one commit queue.
 //!
-//! [`store`] is the seam at the level of bytes, [`rocks`] and [`memory`] stand behind it. [`view::View`] reads and
+//! [`store`] is the seam at the level of bytes, [`rocks`] and `memory` stand behind it. [`view::View`] reads and
 //! [`batch::Batch`] writes by meaning: its verbs keep every invariant between the tables ([`check`] proves them).
 //! `docs/format.md` says what each key and record looks like, byte by byte. No manifest is parsed here.
 

@@ -1,6 +1,6 @@
 //! The seam between the engine and whatever keeps its metadata: consistent views, and batches with expectations.
 //!
-//! Implementations: [`super::rocks`] (embedded) and [`super::memory`] (tests). Each passes [`super::contract`].
+//! Implementations: [`super::rocks`] (embedded) and `super::memory` (tests). Each passes `super::contract`.
 
 use super::batch::Batch;
 use crate::error::EngineError;
