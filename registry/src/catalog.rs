@@ -3,7 +3,7 @@
 use crate::context::{Action, Context};
 use crate::error::RegistryError;
 use crate::page::{Page, RepositoryPage};
-use crate::registry::{Registry, Result};
+use crate::registry::{Registry, Result, away};
 
 impl Registry {
     /// Lists repositories in the order of their names' bytes; only those that the principal may pull from.
@@ -11,6 +11,11 @@ impl Registry {
     /// # Errors
     /// The store's condition.
     pub async fn catalog(&self, ctx: &Context, page: &Page) -> Result<RepositoryPage> {
+        let (registry, ctx, page) = (self.clone(), ctx.clone(), page.clone());
+        away(move || registry.read_catalog(&ctx, &page)).await
+    }
+
+    fn read_catalog(&self, ctx: &Context, page: &Page) -> Result<RepositoryPage> {
         let view = self.view()?;
         let entries = page.entries();
         let mut repositories = Vec::new();

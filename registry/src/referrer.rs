@@ -9,7 +9,7 @@ use crate::context::{Action, Context};
 use crate::error::RegistryError;
 use crate::manifest::artifact_type as type_of;
 use crate::page::{Page, ReferrerPage};
-use crate::registry::{Registry, Result};
+use crate::registry::{Registry, Result, away};
 use bytes::Bytes;
 use strata_types::limits::REFERRERS_PAGE_BYTES_MAX;
 use strata_types::{Digest, RepositoryName};
@@ -41,8 +41,21 @@ impl Registry {
         let last = page.last.as_deref().map(Digest::parse).transpose();
         let last =
             last.map_err(|_| RegistryError::PageInvalid { last: page.last.clone().unwrap_or_default() })?;
+        let collected = Collected { after: last, ..Collected::new(page.entries()) };
+        let (registry, repository, subject) = (self.clone(), repository.clone(), *subject);
+        let artifact_type = artifact_type.map(str::to_owned);
+        away(move || registry.read_referrers(&repository, &subject, artifact_type.as_deref(), collected))
+            .await
+    }
+
+    fn read_referrers(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        mut collected: Collected,
+    ) -> Result<ReferrerPage> {
         let view = self.view()?;
-        let mut collected = Collected { after: last, ..Collected::new(page.entries()) };
         while collected.wants_more() {
             let at_once = collected.rows_at_once();
             let rows = view.referrers(repository, subject, collected.after.as_ref(), at_once);

@@ -71,6 +71,14 @@ impl Registry {
     }
 }
 
+/// Runs work that takes long enough to be felt where it keeps no connection waiting: its thread may block on the disk.
+pub(crate) async fn away<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(RegistryError::corrupt(format!("work was not done to its end: {error}"))),
+    }
+}
+
 impl RegistryError {
     /// An error of the engine that has no meaning of its own to the use case: the store's condition, or the server's fault.
     pub(crate) fn store(error: EngineError) -> Self {

@@ -4,7 +4,7 @@
 use crate::context::{Action, Context};
 use crate::error::RegistryError;
 use crate::page::{Page, TagPage};
-use crate::registry::{Registry, Result};
+use crate::registry::{Registry, Result, away};
 use strata_types::RepositoryName;
 
 impl Registry {
@@ -19,6 +19,11 @@ impl Registry {
         page: &Page,
     ) -> Result<TagPage> {
         ctx.authorize(Action::Pull, repository)?;
+        let (registry, repository, page) = (self.clone(), repository.clone(), page.clone());
+        away(move || registry.read_tags(&repository, &page)).await
+    }
+
+    fn read_tags(&self, repository: &RepositoryName, page: &Page) -> Result<TagPage> {
         let view = self.view()?;
         let entries = page.entries();
         // One more than asked for tells whether there are more.

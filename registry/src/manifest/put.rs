@@ -5,7 +5,7 @@ use super::lease::Lease;
 use super::references::{check, edges};
 use crate::context::{Action, Context};
 use crate::error::RegistryError;
-use crate::registry::{Registry, Result};
+use crate::registry::{Registry, Result, away};
 use crate::retry::Attempts;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -210,11 +210,5 @@ async fn away_if_heavy<T: Send + 'static>(
     weight: usize,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    if weight <= INLINE_BYTES_MAX {
-        return work();
-    }
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(RegistryError::corrupt(format!("a manifest could not be worked on: {error}"))),
-    }
+    if weight <= INLINE_BYTES_MAX { work() } else { away(work).await }
 }

@@ -46,7 +46,8 @@ async fn housekeeping_ends_leases_whose_holder_is_gone() {
     batch.put_lease(&digest, LeaseId([1; 16]), UnixMillis(1));
     batch.put_lease(&digest, LeaseId([2; 16]), now.after(Duration::from_hours(1)));
     world.engine.commit(batch).await.unwrap();
-    let done = world.registry.housekeep().await.unwrap();
+    let registry = world.registry.clone();
+    let done = tokio::spawn(async move { registry.housekeep().await }).await.unwrap().unwrap();
     assert_eq!(done, Housekeeping { uploads_expired: 0, leases_expired: 1 });
     let left = world.engine.view().unwrap().leases(None, 10).unwrap();
     assert_eq!(left.iter().map(|(_, id, _)| *id).collect::<Vec<_>>(), [LeaseId([2; 16])]);

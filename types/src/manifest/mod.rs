@@ -1,6 +1,6 @@
 //! Manifests: what a registry has to understand of the JSON that it stores as it is.
 //!
-//! [`parse`] decides the kind and finds every reference. It accepts unknown fields anywhere, and refuses whatever two readers could
+//! [`parse()`] decides the kind and finds every reference. It accepts unknown fields anywhere, and refuses whatever two readers could
 //! understand differently: duplicate fields, fields that differ from a known one only in case (Go's decoder takes them for it), a
 //! body that is an image to one reader and an index to another. Nothing is ever written back: bytes are stored exactly.
 
