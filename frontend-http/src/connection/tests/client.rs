@@ -4,6 +4,7 @@ use super::server::hex;
 use sha2::{Digest, Sha256};
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -50,6 +51,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     pub(super) async fn head(&mut self) -> io::Result<Head> {
+        within(self.read_head()).await
+    }
+
+    async fn read_head(&mut self) -> io::Result<Head> {
         let mut line = String::new();
         let mut fields = Vec::new();
         let mut status = 0;
@@ -73,6 +78,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Length and digest of the next `len` bytes, or of what comes before the connection ends.
     pub(super) async fn digest(&mut self, len: u64) -> (u64, String) {
+        within(self.read_digest(len)).await
+    }
+
+    async fn read_digest(&mut self, len: u64) -> (u64, String) {
         let mut hash = Sha256::new();
         let mut read = 0;
         while read < len {
@@ -106,11 +115,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Whether the server has ended the connection, after `rest` bytes that do not matter.
     pub(super) async fn ended(&mut self) -> bool {
         let mut rest = Vec::new();
-        match self.stream.read_to_end(&mut rest).await {
+        match within(self.stream.read_to_end(&mut rest)).await {
             Ok(_) => true,
             Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
         }
     }
+}
+
+/// Waits for what has to happen soon on any machine.
+async fn within<T>(soon: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), soon).await.expect("within half a minute")
 }
 
 /// A connection whose kernel takes no more than some bytes that are not read.

@@ -37,6 +37,7 @@ async fn a_head_that_drips_is_cut_all_the_same() {
     tokio::select! {
         () = drip => {}
         _ = read.read_to_end(&mut rest) => {}
+        () = tokio::time::sleep(Duration::from_secs(30)) => panic!("still not cut"),
     }
     server.until("it is counted", |metrics| metrics.header_timeouts.get() == 1).await;
 }
