@@ -30,13 +30,13 @@ pub struct AppConfig {
     /// right unless a proxy changes them.
     pub external_url: Option<String>,
     /// Bytes that manifests, small blobs and lists of all requests together may hold in memory; a request beyond it is answered
-    /// with 503 and `Retry-After`. Default 256 MiB.
+    /// with 503 and `Retry-After`. Default 128 MiB.
     pub body_memory: usize,
 }
 
 impl Default for AppConfig {
     fn default() -> Self {
-        Self { external_url: None, body_memory: 256 * 1024 * 1024 }
+        Self { external_url: None, body_memory: 128 * 1024 * 1024 }
     }
 }
 

@@ -7,12 +7,17 @@ pub(crate) mod list;
 pub(crate) mod manifest;
 pub(crate) mod upload;
 
-use crate::body::ResponseBody;
+use crate::body::{Part, ResponseBody};
+use crate::error::Refusal;
+use crate::exchange::Exchange;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use serde::Serialize;
 use strata_types::Digest;
+
+/// Bytes that a connection is handed at a time.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// The answer to a request.
 pub(crate) type Response = http::Response<ResponseBody>;
@@ -43,6 +48,32 @@ pub(crate) fn not_modified(digest: &Digest) -> Response {
 pub(crate) fn with_bytes(status: StatusCode, bytes: Bytes) -> Response {
     let len = bytes.len();
     let mut response = Response::new(ResponseBody::bytes(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_LENGTH, len.into());
+    response
+}
+
+/// An answer of bytes that may be many: counted as held in memory until they have left, and sent in pieces, so that the log
+/// knows how much of them a client took.
+///
+/// # Errors
+/// `503` where too much is held already.
+pub(crate) fn held(exchange: &Exchange<'_>, bytes: Bytes) -> Result<Response, Refusal> {
+    let bytes = exchange.hold(bytes)?;
+    let piece = |at: usize| Part::Bytes(bytes.slice(at..bytes.len().min(at + PIECE_BYTES)));
+    let pieces = (0..bytes.len()).step_by(PIECE_BYTES).map(piece);
+    Ok(with_parts(StatusCode::OK, exchange, pieces))
+}
+
+/// An answer of bytes and ranges of files, with their `Content-Length`.
+pub(crate) fn with_parts(
+    status: StatusCode,
+    exchange: &Exchange<'_>,
+    parts: impl IntoIterator<Item = Part>,
+) -> Response {
+    let body = ResponseBody::multipart(exchange.connection, exchange.version, parts);
+    let len = body.len();
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_LENGTH, len.into());
     response

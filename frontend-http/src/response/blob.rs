@@ -1,7 +1,7 @@
 //! Answers that are blobs, in whole or in part (distribution-spec, "Pulling blobs"; RFC 9110 §14, §15.3.7).
 
-use super::{Response, empty, header};
-use crate::body::{Part, ResponseBody};
+use super::{Response, empty, header, with_parts};
+use crate::body::Part;
 use crate::error::Refusal;
 use crate::exchange::Exchange;
 use crate::range::Selection;
@@ -63,7 +63,7 @@ impl Source<'_> {
     fn single(self, status: StatusCode, range: Range<u64>) -> Response {
         let content_range = (status == StatusCode::PARTIAL_CONTENT).then(|| self.content_range(&range));
         let mut parts = PartMaker::new(self.body);
-        let mut response = respond(status, self.exchange, [parts.part(range)]);
+        let mut response = with_parts(status, self.exchange, [parts.part(range)]);
         response.headers_mut().extend(content_range.map(|text| (CONTENT_RANGE, header::value(&text))));
         response
     }
@@ -88,7 +88,7 @@ impl Source<'_> {
             parts.push(maker.part(range.clone()));
         }
         parts.push(Part::Bytes(format!("\r\n--{boundary}--\r\n").into()));
-        let mut response = respond(StatusCode::PARTIAL_CONTENT, self.exchange, parts);
+        let mut response = with_parts(StatusCode::PARTIAL_CONTENT, self.exchange, parts);
         let content_type = format!("multipart/byteranges; boundary={boundary}");
         response.headers_mut().insert(CONTENT_TYPE, header::value(&content_type));
         response
@@ -122,13 +122,4 @@ impl PartMaker {
             Self::File(file) => Part::File(Arc::clone(file), range),
         }
     }
-}
-
-fn respond(status: StatusCode, exchange: &Exchange<'_>, parts: impl IntoIterator<Item = Part>) -> Response {
-    let body = ResponseBody::multipart(exchange.connection, exchange.version, parts);
-    let len = body.len();
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_LENGTH, len.into());
-    response
 }

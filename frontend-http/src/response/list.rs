@@ -1,6 +1,6 @@
 //! Answers that are lists: tags, repositories, referrers, extensions (distribution-spec, "Content Discovery").
 
-use super::{Response, header, json, json_bytes, with_bytes};
+use super::{Response, header, held, json, json_bytes};
 use crate::error::Refusal;
 use crate::exchange::Exchange;
 use crate::page;
@@ -69,7 +69,7 @@ fn page(
     content_type: HeaderValue,
     link: Option<HeaderValue>,
 ) -> Result<Response, Refusal> {
-    let mut response = with_bytes(StatusCode::OK, exchange.hold(bytes)?);
+    let mut response = held(exchange, bytes)?;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response.headers_mut().extend(link.map(|link| (LINK, link)));
     Ok(response)

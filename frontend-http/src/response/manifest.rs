@@ -1,6 +1,6 @@
 //! Answers about manifests (distribution-spec, "Pulling manifests", "Pushing manifests").
 
-use super::{Response, empty, header, no_content, with_bytes};
+use super::{Response, empty, header, held, no_content};
 use crate::error::Refusal;
 use crate::exchange::Exchange;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
@@ -10,7 +10,7 @@ use strata_types::{Digest, Reference, RepositoryName};
 
 /// `200` with the bytes as they were pushed.
 pub(crate) fn whole(exchange: &Exchange<'_>, manifest: ManifestRead) -> Result<Response, Refusal> {
-    let mut response = with_bytes(StatusCode::OK, exchange.hold(manifest.bytes)?);
+    let mut response = held(exchange, manifest.bytes)?;
     describe(response.headers_mut(), &manifest.digest, &manifest.media_type);
     Ok(response)
 }
