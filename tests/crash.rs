@@ -85,7 +85,7 @@ fn kill_while_the_disk_is_full() {
     let Some(disk) = SmallDisk::mount(160) else { return };
     let seed = setting("STRATA_CRASH_SEED").unwrap_or(2);
     let mut random = Random::new(seed);
-    let config = "[storage]\nreserve = \"4 MiB\"\nmetadata-memory = \"8 MiB\"\n";
+    let config = "[storage]\nreserve = \"24 MiB\"\nmetadata-memory = \"8 MiB\"\n";
     let mut registry = registry!().data(&disk.path().join("data")).config(config).start();
     let ballast = disk.fill(48 << 20);
     let ledger = Arc::new(Mutex::new(Ledger::default()));

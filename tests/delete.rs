@@ -115,6 +115,22 @@ fn a_blob_that_a_manifest_needs_stays() {
 }
 
 #[test]
+fn a_download_goes_on_when_its_blob_is_deleted() {
+    let registry = registry!().start();
+    let repository = registry.repository("a/b");
+    let bytes = noise(10, 64 << 20);
+    let digest = repository.push_blob(&bytes);
+    let mut connection = registry.endpoint().connect();
+    connection.send(&Request::get(repository.blob(&digest))).expect("the request is taken");
+    assert_eq!(connection.read_head().expect("a head").status, 200);
+    let begun = connection.read_exact(1000).expect("the bytes come");
+    registry.endpoint().delete(repository.blob(&digest)).expect(202);
+    repository.expect_no_blob(&digest);
+    let rest = connection.read_exact(bytes.len() - 1000).expect("the bytes come");
+    assert_eq!(strata_harness::sha256(&[begun, rest].concat()), digest);
+}
+
+#[test]
 fn what_never_was() {
     let registry = registry!().start();
     let repository = registry.repository("a/b");

@@ -65,6 +65,8 @@ pub struct Ledger {
     tags: BTreeMap<Key, TagPromise>,
     sessions: Vec<OpenSession>,
     pushes: BTreeSet<String>,
+    drops_under_way: BTreeSet<Key>,
+    files: BTreeSet<String>,
     /// Requests that changed something and were acknowledged.
     pub acknowledged: u64,
     /// Answers of a server without space (507), where a test expects them.
@@ -99,7 +101,50 @@ impl Ledger {
     /// A blob was acknowledged.
     pub fn blob_done(&mut self, repository: &str, digest: &str, piece: Piece) {
         self.acknowledged += 1;
-        self.blobs.insert(key(repository, digest), piece);
+        self.keep_blob(key(repository, digest), piece);
+    }
+
+    fn keep_blob(&mut self, key: Key, piece: Piece) {
+        if piece.len >= FILE_LENGTH_MIN {
+            self.files.insert(key.1.clone());
+        }
+        self.blobs.insert(key, piece);
+    }
+
+    /// A blob is about to be deleted: from now on it may be there or not.
+    pub fn unlink_begins(&mut self, repository: &str, digest: &str) {
+        if let Some(piece) = self.blobs.remove(&key(repository, digest)) {
+            self.blobs_under_way.insert(key(repository, digest), piece);
+        }
+    }
+
+    /// The deletion of a blob was acknowledged.
+    pub fn unlink_done(&mut self, repository: &str, digest: &str) {
+        self.acknowledged += 1;
+        self.blobs_under_way.remove(&key(repository, digest));
+    }
+
+    /// A manifest is about to be deleted by its digest, its tags with it.
+    pub fn drop_begins(&mut self, repository: &str, digest: &str) {
+        self.drops_under_way.insert(key(repository, digest));
+        for promise in self.tags_at(repository, digest) {
+            promise.under_way.push(None);
+        }
+    }
+
+    /// The deletion of a manifest was acknowledged.
+    pub fn drop_done(&mut self, repository: &str, digest: &str) {
+        self.acknowledged += 1;
+        self.drops_under_way.remove(&key(repository, digest));
+        self.manifests.remove(&key(repository, digest));
+        for promise in self.tags_at(repository, digest) {
+            *promise = TagPromise::default();
+        }
+    }
+
+    fn tags_at(&mut self, repository: &str, digest: &str) -> impl Iterator<Item = &mut TagPromise> {
+        let here = self.tags.iter_mut().filter(move |((name, _), _)| name == repository);
+        here.map(|(_, promise)| promise).filter(move |promise| promise.settled.as_deref() == Some(digest))
     }
 
     /// A manifest is about to be pushed under a tag.
@@ -205,7 +250,7 @@ impl Ledger {
             match endpoint.get(target.as_str()) {
                 found if found.status == 200 => {
                     found.expect(200).expect_body(&piece.bytes());
-                    self.blobs.insert((repository, digest), piece);
+                    self.keep_blob((repository, digest), piece);
                 }
                 missing => {
                     let promised = self.blobs.contains_key(&key(&repository, &digest));
@@ -217,6 +262,13 @@ impl Ledger {
     }
 
     fn settle_manifests(&mut self, endpoint: Endpoint) {
+        for (repository, digest) in std::mem::take(&mut self.drops_under_way) {
+            let head = endpoint.head(endpoint.repository(&repository).manifest(&digest));
+            assert!(matches!(head.status, 200 | 404), "{head:?}");
+            if head.status == 404 {
+                self.manifests.remove(&key(&repository, &digest));
+            }
+        }
         for ((repository, digest), document) in std::mem::take(&mut self.manifests_under_way) {
             let found = endpoint.get(endpoint.repository(&repository).manifest(&digest));
             if found.status == 200 {
@@ -237,6 +289,9 @@ impl Ledger {
                 .then(|| head.header("docker-content-digest").unwrap_or_default().to_owned());
             let fine = now == promise.settled || promise.under_way.contains(&now);
             assert!(fine, "tag {repository}:{tag} is at {now:?}, promised is {promise:?}: {head:?}");
+            if let Some(digest) = &now {
+                endpoint.head(endpoint.repository(repository).manifest(digest)).expect(200);
+            }
             *promise = TagPromise { settled: now, under_way: Vec::new() };
         }
     }
@@ -257,7 +312,7 @@ impl Ledger {
             let digest = sha256(&bytes);
             repository.commit(&session.location, &digest);
             repository.expect_blob(&digest, &bytes);
-            self.blobs.insert(key(&session.repository, &digest), session.piece);
+            self.keep_blob(key(&session.repository, &digest), session.piece);
         }
     }
 
@@ -276,10 +331,9 @@ impl Ledger {
         assert!(tags.is_empty(), "repositories missing in the catalog: {tags:?}");
     }
 
-    /// Distinct blobs that live in files of their own.
+    /// Distinct blobs that live in files of their own. Those that no repository holds any more are among them.
     pub fn file_blobs(&self) -> usize {
-        let large = self.blobs.iter().filter(|(_, piece)| piece.len >= FILE_LENGTH_MIN);
-        large.map(|((_, digest), _)| digest).collect::<BTreeSet<_>>().len()
+        self.files.len()
     }
 
     /// Cancels nothing and deletes nothing: pushes one blob more, to see that the server takes it.
@@ -291,6 +345,6 @@ impl Ledger {
         let target = with_query(&location, &format!("digest={}", sha256(&bytes)));
         let response = endpoint.send(&Request::put(target).body(bytes.clone()));
         repository.expect_created_blob(response, &sha256(&bytes));
-        self.blobs.insert(key("storm/after", &sha256(&bytes)), piece);
+        self.keep_blob(key("storm/after", &sha256(&bytes)), piece);
     }
 }

@@ -1,4 +1,4 @@
-//! A push storm: several clients that push, tag, untag and leave uploads open until the server is gone.
+//! A push storm: several clients that push, tag, delete and leave uploads open until the server is gone.
 
 use crate::endpoint::Endpoint;
 use crate::image::Image;
@@ -16,6 +16,8 @@ use std::thread::JoinHandle;
 const REPOSITORIES: u64 = 3;
 /// Pieces that all clients share, so that they race for the same blobs.
 const SHARED_PIECES: u64 = 60;
+/// Shortest piece, bytes: two pieces of different seeds are never the same blob.
+const PIECE_LENGTH_MIN: usize = 32;
 /// Tags of one client in one repository.
 const TAGS: u64 = 4;
 
@@ -36,6 +38,8 @@ impl Storm {
                 random: Random::new(seed ^ (number << 48)),
                 number,
                 round: seed,
+                lone_blobs: Vec::new(),
+                images: Vec::new(),
             };
             std::thread::spawn(move || while client.act().is_ok() {})
         };
@@ -68,18 +72,27 @@ struct Client {
     random: Random,
     number: u64,
     round: u64,
+    /// Blobs that nobody else pushes and no manifest names.
+    lone_blobs: Vec<(String, String)>,
+    /// Manifests of this client.
+    images: Vec<(String, String)>,
 }
 
 impl Client {
     fn act(&mut self) -> io::Result<()> {
         let repository = self.endpoint.repository(&format!("storm/r{}", self.random.below(REPOSITORIES)));
-        match self.random.below(10) {
+        match self.random.below(12) {
             0..4 => {
                 let piece = self.piece();
-                self.push(&repository, piece).map(drop)
+                if self.push(&repository, piece)? && piece.seed >= SHARED_PIECES {
+                    self.lone_blobs.push((repository.name, sha256(&piece.bytes())));
+                }
+                Ok(())
             }
             4..7 => self.push_image(&repository),
             7 => self.untag(&repository),
+            8 => self.unlink(),
+            9 => self.drop_image(),
             _ => self.leave_open(&repository),
         }
     }
@@ -100,7 +113,7 @@ impl Client {
             6..9 => 400_000,
             _ => 10_000_000,
         };
-        Piece { seed, len: sizes.below(bound) as usize }
+        Piece { seed, len: PIECE_LENGTH_MIN + sizes.below(bound) as usize }
     }
 
     /// Pushes a blob in one of the ways that clients know; tells whether it was acknowledged.
@@ -182,6 +195,35 @@ impl Client {
         let response = self.endpoint.try_send(&repository.put_manifest(&tag, &image.manifest))?;
         if self.answered(&response, 201) {
             self.ledger().manifest_done(&repository.name, &tag, &image.manifest);
+            self.images.push((repository.name.clone(), image.manifest.digest()));
+        }
+        Ok(())
+    }
+
+    /// Deletes a blob.
+    fn unlink(&mut self) -> io::Result<()> {
+        let Some((name, digest)) = self.lone_blobs.pop() else { return Ok(()) };
+        self.ledger().unlink_begins(&name, &digest);
+        let target = self.endpoint.repository(&name).blob(&digest);
+        let response = self.endpoint.try_send(&Request::delete(target))?;
+        if self.answered(&response, 202) {
+            self.ledger().unlink_done(&name, &digest);
+        }
+        Ok(())
+    }
+
+    /// Deletes a manifest with its tags.
+    fn drop_image(&mut self) -> io::Result<()> {
+        if self.images.is_empty() {
+            return Ok(());
+        }
+        let at = self.random.below(self.images.len() as u64) as usize;
+        let (name, digest) = self.images.swap_remove(at);
+        self.ledger().drop_begins(&name, &digest);
+        let target = self.endpoint.repository(&name).manifest(&digest);
+        let response = self.endpoint.try_send(&Request::delete(target))?;
+        if self.answered(&response, 202) {
+            self.ledger().drop_done(&name, &digest);
         }
         Ok(())
     }
@@ -206,7 +248,7 @@ impl Client {
     fn leave_open(&mut self, repository: &Repository) -> io::Result<()> {
         let piece = Piece {
             seed: self.random.next_u64() ^ self.round,
-            len: 2 + self.random.below(3_000_000) as usize,
+            len: PIECE_LENGTH_MIN + self.random.below(3_000_000) as usize,
         };
         let started = self.endpoint.try_send(&Request::post(repository.uploads()))?;
         if !self.answered(&started, 202) {
