@@ -89,6 +89,15 @@ fn tables_are_distinct_and_in_order() {
 }
 
 #[test]
+fn the_format_document_has_every_table() {
+    let document = include_str!("../../../../docs/format.md");
+    for first in table::ALL {
+        let row = format!("\n| `{}` | `{0}", char::from(first));
+        assert!(document.contains(&row), "no row {row:?}");
+    }
+}
+
+#[test]
 fn messages_show_keys_readably() {
     let tag = super::tag(&RepositoryName::parse("a/b").unwrap(), &Tag::parse("v1").unwrap());
     assert_eq!(printable(&tag), "tag a/b:v1");

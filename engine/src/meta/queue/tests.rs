@@ -39,6 +39,33 @@ fn batches_that_wait_share_one_write() {
 }
 
 #[test]
+fn a_prefix_is_judged_with_what_its_group_hides() {
+    use crate::meta::Expectation;
+    let store = MemoryStore::new().unwrap();
+    for key in ["p1", "p2", "p3"] {
+        commit(&store, put(key)).unwrap();
+    }
+    let (sender, answers) = mpsc::channel();
+    let (go, wait) = mpsc::channel::<()>();
+    store.submit(put("first"), Box::new(move |_| wait.recv().unwrap()));
+    let prefix = Bytes::from_static(b"p");
+    let mut delete = Batch::new(UnixMillis(1));
+    delete.delete(Bytes::from_static(b"p1"));
+    delete.delete(Bytes::from_static(b"p2"));
+    let mut is_empty = Batch::new(UnixMillis(1));
+    is_empty.expect(Expectation::PrefixEmpty(prefix.clone()));
+    let mut has_the_last = Batch::new(UnixMillis(1));
+    has_the_last.expect(Expectation::PrefixKeys(prefix, vec![Bytes::from_static(b"p3")]));
+    for batch in [delete, is_empty, has_the_last] {
+        store.submit(batch, answer_to(&sender));
+    }
+    go.send(()).unwrap();
+    drop(sender);
+    let answers: Vec<_> = answers.iter().collect();
+    assert!(matches!(answers[..], [Ok(_), Err(EngineError::Conflict), Ok(_)]), "{answers:?}");
+}
+
+#[test]
 fn a_group_is_synced_if_any_of_it_is() {
     let store = MemoryStore::new().unwrap();
     let unsynced = |key| {
