@@ -1,12 +1,15 @@
 //! How many connections there may be, how they are told to make room or to end, and what came of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 /// How often idle connections are asked to make room while a new one waits.
 const RELIEF_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The limit of connections is mentioned in the log at most this often.
+const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How long connections that were cut may take to notice.
 const CUT_MAX: Duration = Duration::from_secs(2);
@@ -47,6 +50,7 @@ pub(crate) struct Connections {
     max: u32,
     slots: Arc<Semaphore>,
     signal: watch::Sender<Signal>,
+    warned: Mutex<Option<Instant>>,
 }
 
 /// The right of one connection to be open.
@@ -63,6 +67,7 @@ impl Connections {
             max,
             slots: Arc::new(Semaphore::new(max as usize)),
             signal: watch::Sender::new(Signal { phase: Phase::Serving, relief: 0 }),
+            warned: Mutex::default(),
         }
     }
 
@@ -76,7 +81,7 @@ impl Connections {
         if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
             return Slot { _permit: Some(permit) };
         }
-        tracing::debug!(connections = self.max, "the limit of connections is reached");
+        self.warn();
         let waiting = Arc::clone(&self.slots).acquire_owned();
         let mut waiting = std::pin::pin!(waiting);
         loop {
@@ -108,6 +113,15 @@ impl Connections {
             cut
         };
         DrainReport { open, cut, took: start.elapsed() }
+    }
+
+    /// Says that the limit is reached, but not for each connection that meets it.
+    fn warn(&self) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.is_none_or(|at| at.elapsed() >= WARNING_INTERVAL) {
+            *warned = Some(Instant::now());
+            tracing::warn!(connections = self.max, "the limit of connections is reached, new ones wait");
+        }
     }
 
     fn open(&self) -> usize {

@@ -13,7 +13,14 @@ pub(crate) struct ReadBudget(Option<Arc<Semaphore>>);
 /// Bytes taken, given back on drop.
 #[derive(Debug)]
 pub(crate) struct Grant {
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Grant {
+    /// Whether there is anything to give back.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.permit.is_some()
+    }
 }
 
 impl ReadBudget {
@@ -29,9 +36,9 @@ impl ReadBudget {
 
     /// Takes `bytes`, or nothing if they are not there.
     pub(crate) fn take(&self, bytes: usize) -> Option<Grant> {
-        let Some(semaphore) = &self.0 else { return Some(Grant { _permit: None }) };
+        let Some(semaphore) = &self.0 else { return Some(Grant { permit: None }) };
         let permits = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
         let permit = Arc::clone(semaphore).try_acquire_many_owned(permits).ok()?;
-        Some(Grant { _permit: Some(permit) })
+        Some(Grant { permit: Some(permit) })
     }
 }

@@ -71,7 +71,10 @@ impl FileReader {
         if let Some(next) = &mut self.ahead {
             next.poll(cx);
         }
-        Poll::Ready(Some(Ok(held(bytes, ahead.grant, &self.progress))))
+        Poll::Ready(Some(Ok(match ahead.grant {
+            Some(grant) if grant.is_counted() => held(bytes, grant, &self.progress),
+            _ => bytes,
+        })))
     }
 
     /// Begins the next read, if there is something left to read.
@@ -102,10 +105,10 @@ impl Ahead {
 }
 
 /// Ties the budget and the exchange to the bytes: both are given back when the connection has let go of them.
-fn held(bytes: Bytes, grant: Option<Grant>, progress: &Arc<Progress>) -> Bytes {
+fn held(bytes: Bytes, grant: Grant, progress: &Arc<Progress>) -> Bytes {
     struct Held {
         bytes: Bytes,
-        _grant: Option<Grant>,
+        _grant: Grant,
         _progress: Arc<Progress>,
     }
     impl AsRef<[u8]> for Held {

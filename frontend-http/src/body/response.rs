@@ -194,6 +194,8 @@ impl State {
                 }
                 return Some(stand_in);
             }
+            // No more than a response without a file may be: not worth an account.
+            _ if len <= READ_INSTEAD_MAX => (PIECE_H2, ReadBudget::none()),
             Path::ZeroCopy { budget, .. } => (PIECE_H1, budget.clone()),
             Path::Read { piece, budget } => (*piece, budget.clone()),
         };

@@ -172,6 +172,17 @@ async fn at_the_limit_of_connections_an_idle_one_gives_way() {
     assert_eq!(busy.head().await.unwrap().status, 200, "a busy one is left alone");
 }
 
+#[tokio::test]
+async fn a_handler_that_panics_ends_its_connection_only() {
+    let server = TestServer::start(HttpLimits::default());
+    let mut other = Client::connect(server.address).await;
+    let mut client = Client::connect(server.address).await;
+    client.send("GET /panic HTTP/1.1\r\nhost: t\r\n\r\n").await;
+    assert!(client.ended().await);
+    server.until("its place is free", |metrics| metrics.open.get() == 1).await;
+    assert_eq!(other.get("/bytes/3").await.1, 3);
+}
+
 /// Runs in a process of its own, where the limit of open files is small.
 #[tokio::test]
 async fn want_of_descriptors_passes() {

@@ -112,7 +112,7 @@ impl Drop for Watch {
 
 /// Answers by path:
 /// `/file/NAME[/START-END]`, `/parts/NAME/A-B,C-D` (each range behind `|`), `/bytes/N`, `/upload` (sha256 and length, or the
-/// error), `/ignore` (413 without looking at the body), `/wait` (until [`release`](Self::release)), `/nothing`.
+/// error), `/ignore` (413 without looking at the body), `/wait` (until [`release`](Self::release)), `/panic`, `/nothing`.
 #[derive(Debug, Default)]
 pub(super) struct TestApp {
     files: Mutex<HashMap<String, Arc<dyn FileSource>>>,
@@ -208,6 +208,7 @@ impl Handler for TestApp {
             ["upload"] => return self.upload(request.into_body()).await,
             ["ignore"] => return respond(StatusCode::PAYLOAD_TOO_LARGE, ResponseBody::bytes("no")),
             ["wait"] => return self.wait().await,
+            ["panic"] => panic!("on purpose"),
             _ => ResponseBody::empty(),
         };
         let len = body.len();
