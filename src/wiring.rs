@@ -1,6 +1,6 @@
 //! Puts the parts together: configuration → engine → registry → HTTP server, and takes them down in the other order.
-use std::fmt;
-use std::io::{self, Write};
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,8 +18,6 @@ use crate::config::{Config, Listener, Problems, Settings};
 use crate::log::Log;
 use crate::shutdown::{self, Stop};
 
-/// How often expired upload sessions are looked for.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// How long closing the store may take after the last request, before the process leaves without it. Whatever was
 /// acknowledged is durable by then; the next start recovers the rest.
 const CLOSE: Duration = Duration::from_secs(20);
@@ -28,7 +26,7 @@ const CLOSE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) enum ServeError {
     /// The data directory cannot be opened.
-    Store { directory: PathBuf, error: EngineError },
+    Store { directory: PathBuf, error: Box<EngineError> },
     /// An address cannot be taken, a certificate cannot be read.
     Http(HttpError),
     /// The operating system refuses threads or signal handlers.
@@ -42,7 +40,10 @@ impl fmt::Display for ServeError {
                 write!(out, "cannot open the data directory {}: {error}", directory.display())?;
                 out.write_str(advice(error))
             }
-            ServeError::Http(error) => error.fmt(out),
+            ServeError::Http(error) => {
+                error.fmt(out)?;
+                out.write_str(advice_on_address(error))
+            }
             ServeError::System(error) => {
                 write!(out, "the operating system refuses what a server needs: {error}")
             }
@@ -79,6 +80,25 @@ fn advice(error: &EngineError) -> &'static str {
     }
 }
 
+/// What to do about an address that cannot be taken.
+fn advice_on_address(error: &HttpError) -> &'static str {
+    match error {
+        HttpError::Bind { source, .. } => match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                ". Stop the program that listens there, or choose another port with --listen"
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                ". This machine does not have that address; choose another with --listen"
+            }
+            io::ErrorKind::PermissionDenied => {
+                ". Ports below 1024 need the capability CAP_NET_BIND_SERVICE; choose a higher one with --listen"
+            }
+            _ => "",
+        },
+        _ => "",
+    }
+}
+
 /// Serves until a signal says stop. `reload` reads the configuration again for SIGHUP.
 ///
 /// # Errors
@@ -91,14 +111,18 @@ pub(crate) fn serve(
     let log = Log::start(settings.log.format, &settings.log.level);
     raise_open_files();
     // Before any signal is taken: a start that hangs on a bad disk can be ended by the ordinary means.
-    let engine = Engine::open(engine_config(settings))
-        .map_err(|error| ServeError::Store { directory: settings.storage.data.clone(), error })?;
+    let engine = Engine::open(engine_config(settings)).map_err(|error| ServeError::Store {
+        directory: settings.storage.data.clone(),
+        error: Box::new(error),
+    })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("strata-net").build();
     let runtime = runtime.map_err(ServeError::System)?;
     let outcome = runtime.block_on(run(config, &engine, log, reload));
     runtime.shutdown_timeout(Duration::from_secs(1));
     engine.close();
-    tracing::info!("stopped");
+    if outcome.is_ok() {
+        tracing::info!("stopped");
+    }
     outcome
 }
 
@@ -111,12 +135,12 @@ async fn run(
 ) -> Result<(), ServeError> {
     let settings = &config.settings;
     let registry = Registry::new(engine.clone(), registry_config(settings));
-    let app = App::new(registry, app_config(settings));
+    let app = App::new(registry.clone(), app_config(settings));
     let server = Server::bind(&http_config(config), Arc::clone(&app)).map_err(ServeError::Http)?;
     let stop = Stop::listen().map_err(ServeError::System)?;
     let running = server.handle();
     shutdown::on_hangup(move || read_again(&running, &log, &reload)).map_err(ServeError::System)?;
-    tokio::spawn(housekeep(engine.clone()));
+    tokio::spawn(housekeep(registry));
     announce(&server.addresses(), &settings.storage.data);
 
     let bound = settings.http.drain.duration() + CLOSE;
@@ -143,16 +167,25 @@ fn read_again(running: &ServerHandle, log: &Log, reload: &impl Fn() -> Result<Co
     }
 }
 
-/// Removes expired upload sessions from time to time.
-async fn housekeep(engine: Engine) {
-    let mut tick = tokio::time::interval(HOUSEKEEPING);
+/// Removes what has expired from time to time.
+async fn housekeep(registry: Registry) {
+    let mut tick = tokio::time::interval(Registry::HOUSEKEEPING_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        match engine.expire_uploads().await {
-            Ok(0) => {}
-            Ok(sessions) => tracing::info!(sessions, "expired upload sessions removed"),
-            Err(error) => tracing::warn!(%error, "expired upload sessions could not be removed"),
+        match registry.housekeep().await {
+            Ok(done) if done.uploads_expired + done.leases_expired == 0 => {}
+            Ok(done) => tracing::info!(
+                uploads = done.uploads_expired,
+                leases = done.leases_expired,
+                "expired upload sessions and leases removed"
+            ),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "what has expired could not be removed"
+                );
+            }
         }
     }
 }
@@ -182,16 +215,17 @@ fn raise_open_files() {
 fn announce(addresses: &[(SocketAddr, bool)], data: &Path) {
     let mut text = String::new();
     for (address, tls) in addresses {
-        text.push_str(&format!("listening on {}://{address}\n", if *tls { "https" } else { "http" }));
+        let _ = writeln!(text, "listening on {}://{address}", if *tls { "https" } else { "http" });
     }
     if let Some((address, tls)) = addresses.first() {
         let (host, scheme) = (reachable(*address), if *tls { "https" } else { "http" });
         let insecure = if *tls { "" } else { "--tls-verify=false " };
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "try:  docker tag IMAGE {host}/demo/IMAGE && docker push {host}/demo/IMAGE\n      \
              podman push {insecure}IMAGE {host}/demo/IMAGE\n      \
              curl {scheme}://{host}/v2/_catalog\n"
-        ));
+        );
     }
     let mut out = io::stdout().lock();
     if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

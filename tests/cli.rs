@@ -1,5 +1,12 @@
 //! The command line and the configuration through the real binary: what is refused and how it is said, what counts before
 //! what, how a server starts, is told to stop and stops.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -188,7 +195,7 @@ fn a_start_that_fails_says_what_to_do_and_ends_with_1() {
     let place = Place::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address").to_string();
-    place.run(&["serve", "--listen", &address]).expect(1).says(&[&address]);
+    place.run(&["serve", "--listen", &address]).expect(1).says(&[&address, "another port with --listen"]);
 
     place.write("file", "");
     place
@@ -202,10 +209,10 @@ fn a_start_that_fails_says_what_to_do_and_ends_with_1() {
 #[test]
 fn check_tells_clean_from_damaged_from_impossible() {
     let place = Place::new();
-    place.run(&["check", "--data", "missing"]).expect(2).says(&["missing"]);
+    place.run(&["check", "--data", "missing"]).expect(2).says(&["missing", "No such file"]);
     assert!(!place.path("missing").exists(), "check makes nothing");
     fs::create_dir(place.path("empty")).expect("a directory");
-    place.run(&["check", "--data", "empty"]).expect(2).says(&["empty"]);
+    place.run(&["check", "--data", "empty"]).expect(2).says(&["it is empty, no server has used it yet"]);
     assert_eq!(fs::read_dir(place.path("empty")).expect("it is there").count(), 0, "check makes nothing");
 
     let mut registry = registry!().damaged_at_end().start();

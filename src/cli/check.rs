@@ -1,6 +1,7 @@
 //! `strata check`: asks the engine whether a data directory that nobody uses is as it should be, and prints what it says.
 //! Exit code 0: clean, 1: something is broken, 2: it could not be run.
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -59,6 +60,14 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
         Err(problems) => return fail(&problems, 2),
     };
     let directory = &config.data_dir;
+    let cannot = |why: &dyn Display| {
+        fail(&format!("cannot check the data directory {}: {why}", directory.display()), 2)
+    };
+    match fs::read_dir(directory).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => return cannot(&"it is empty, no server has used it yet"),
+        Ok(false) => {}
+        Err(error) => return cannot(&error),
+    }
     let options = CheckOptions { verify: arguments.verify.into(), ..CheckOptions::default() };
     match check(&config, &options) {
         Ok(report) => {
