@@ -177,23 +177,15 @@ impl Activity {
         let closing = self.closing_since.load(Relaxed);
         let blocked = self.blocked_since.load(Relaxed);
         let header = self.header_since.load(Relaxed);
-        let (since, allowed, expiry) = if closing != NEVER {
-            // Exchanges in flight are finished first, under their own limits.
-            if self.in_flight.load(Relaxed) > 0 && blocked == NEVER {
-                return None;
-            }
-            let since = if self.in_flight.load(Relaxed) > 0 {
-                blocked
-            } else {
-                closing.max(self.written.load(Relaxed))
-            };
-            let allowed = if self.in_flight.load(Relaxed) > 0 { limits.write_stall } else { CLOSING_MAX };
-            (since, allowed, Expiry::Closing)
+        let is_busy = self.in_flight.load(Relaxed) > 0;
+        // A connection that ends finishes its exchanges first, under the limits that they always have.
+        let (since, allowed, expiry) = if closing != NEVER && !is_busy {
+            (closing.max(self.written.load(Relaxed)), CLOSING_MAX, Expiry::Closing)
         } else if blocked != NEVER {
             (blocked, limits.write_stall, Expiry::WriteStall)
-        } else if self.multiplexed.load(Relaxed) && self.responding.load(Relaxed) > 0 {
+        } else if self.is_multiplexed() && self.responding.load(Relaxed) > 0 {
             (self.written.load(Relaxed), limits.write_stall * STREAM_PATIENCE, Expiry::WriteStall)
-        } else if self.in_flight.load(Relaxed) > 0 {
+        } else if is_busy {
             return None;
         } else if header != NEVER {
             (header, limits.header_timeout, Expiry::Header)
@@ -244,5 +236,102 @@ impl Drop for InFlight {
         }
         self.activity.moved.store(self.activity.now(), Relaxed);
         self.activity.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// What is due, and in how many seconds.
+    fn due(activity: &Activity) -> Option<(u64, Expiry)> {
+        let (at, expiry) = activity.deadline(&HttpLimits::default())?;
+        Some((at.duration_since(Instant::now()).as_secs(), expiry))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_its_time_from_its_first_byte_and_no_more_for_dripping() {
+        let activity = Activity::new();
+        assert_eq!(due(&activity), Some((75, Expiry::Idle)));
+        advance(5 * SECOND).await;
+        activity.read();
+        assert_eq!(due(&activity), Some((10, Expiry::Header)));
+        advance(9 * SECOND).await;
+        activity.read();
+        assert_eq!(due(&activity), Some((1, Expiry::Header)));
+        let exchange = activity.request();
+        assert_eq!(due(&activity), None, "the server's own time is not the client's fault");
+        advance(100 * SECOND).await;
+        drop(exchange);
+        assert_eq!(due(&activity), Some((75, Expiry::Idle)), "idle from the end of the exchange on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_blocked_peer_has_its_time_from_when_it_last_took_something() {
+        let activity = Activity::new();
+        let mut exchange = activity.request();
+        exchange.respond();
+        assert!(activity.write_blocked());
+        advance(30 * SECOND).await;
+        assert!(!activity.write_blocked());
+        assert_eq!(due(&activity), Some((30, Expiry::WriteStall)));
+        activity.write_creeps();
+        assert_eq!(due(&activity), Some((60, Expiry::WriteStall)));
+        activity.wrote();
+        assert_eq!(due(&activity), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_is_held_back_has_more_patience_but_not_without_end() {
+        let activity = Activity::new();
+        activity.set_multiplexed();
+        activity.read();
+        assert_eq!(due(&activity), Some((75, Expiry::Idle)), "a frame is not a head");
+        let mut exchange = activity.request();
+        advance(1000 * SECOND).await;
+        assert_eq!(due(&activity), None, "the handler has not answered");
+        exchange.respond();
+        assert_eq!(due(&activity), Some((300, Expiry::WriteStall)));
+        advance(200 * SECOND).await;
+        activity.read();
+        assert_eq!(due(&activity), Some((100, Expiry::WriteStall)), "a ping is not taking");
+        activity.wrote();
+        assert_eq!(due(&activity), Some((300, Expiry::WriteStall)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_ends_finishes_what_is_in_flight_first() {
+        let activity = Activity::new();
+        let exchange = activity.request();
+        activity.closing();
+        assert_eq!(due(&activity), None);
+        activity.write_blocked();
+        assert_eq!(due(&activity), Some((60, Expiry::WriteStall)));
+        activity.wrote();
+        drop(exchange);
+        assert_eq!(due(&activity), Some((5, Expiry::Closing)));
+        advance(4 * SECOND).await;
+        activity.wrote();
+        assert_eq!(due(&activity), Some((5, Expiry::Closing)), "as long as it moves");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_connection_that_waits_for_a_request_is_idle() {
+        let activity = Activity::new();
+        assert!(!activity.is_idle_for(SECOND));
+        advance(SECOND).await;
+        assert!(activity.is_idle_for(SECOND));
+        activity.read();
+        advance(SECOND).await;
+        assert!(!activity.is_idle_for(SECOND), "a head has begun");
+        let exchange = activity.request();
+        advance(SECOND).await;
+        assert!(!activity.is_idle_for(SECOND));
+        drop(exchange);
+        advance(SECOND).await;
+        assert!(activity.is_idle_for(SECOND));
     }
 }
