@@ -216,6 +216,31 @@ async fn an_idle_http_2_connection_is_told_to_go() {
 }
 
 #[tokio::test]
+async fn an_idle_http_2_connection_is_given_a_reason_for_its_end() {
+    let server = TestServer::start(quick());
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    stream.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+    let mut answer = Vec::new();
+    let mut kinds = Vec::new();
+    while let Ok(1..) = stream.read_buf(&mut answer).await {
+        while let Some(len) = answer.get(..3).map(|len| 9 + usize::from(len[1]) * 256 + usize::from(len[2])) {
+            if answer.len() < len {
+                break;
+            }
+            let got: Vec<u8> = answer.drain(..len).collect();
+            kinds.push((got[3], got[9..].to_vec()));
+            if got[3] == 6 && got[4] == 0 {
+                // The ping by which the server knows that no request of ours is still on its way.
+                stream.write_all(&frame(6, 1, 0, &got[9..])).await.unwrap();
+            }
+        }
+    }
+    let (kind, payload) = kinds.pop().unwrap();
+    assert_eq!((kind, &payload[4..8]), (7, &[0, 0, 0, 0][..]), "GOAWAY, no error");
+}
+
+#[tokio::test]
 async fn draining_lets_http_2_streams_finish() {
     let mut server = TestServer::start(HttpLimits::default());
     let mut client = h2_over(TcpStream::connect(server.address).await.unwrap()).await;
