@@ -104,3 +104,32 @@ fn repository_names_may_look_like_endpoints() {
         assert_eq!(repository.tags(), ["latest"]);
     }
 }
+
+#[test]
+fn head_answers_as_get_does() {
+    let registry = registry!().start();
+    let repository = registry.repository("a/b");
+    let image = Image::small(90);
+    repository.push_image("latest", &image);
+    let digest = image.manifest.digest();
+    let upload = repository.start_upload();
+    let targets = [
+        "/".to_owned(),
+        "/v2/_catalog".to_owned(),
+        "/v2/_oci/ext/discover".to_owned(),
+        repository.target("tags/list"),
+        repository.target("tags/list?n=1"),
+        repository.target(&format!("referrers/{digest}")),
+        repository.target("_oci/ext/discover"),
+        repository.manifest("nothing"),
+        repository.target("tags/list?n=x"),
+        "/v2/UPPER/tags/list".to_owned(),
+        upload,
+    ];
+    for target in targets {
+        let get = registry.endpoint().get(target.as_str());
+        let head = registry.endpoint().head(target.as_str());
+        assert_eq!((head.status, head.body.len()), (get.status, 0), "{head:?}");
+        strata_harness::repository::assert_same_headers(&head, &get);
+    }
+}

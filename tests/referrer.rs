@@ -250,3 +250,25 @@ fn manifests_under_a_fallback_tag_are_shown() {
     registry.endpoint().delete(repository.manifest(&document.digest())).expect(202);
     assert!(repository.referrers(&image.manifest.digest(), "").is_empty());
 }
+
+#[test]
+fn annotations_that_fill_a_page_each() {
+    let registry = registry!().start();
+    let (repository, image) = with_subject(&registry);
+    let subject = image.manifest.descriptor();
+    let documents: Vec<Document> = [1_900_000, 2_000_000, 3_900_000, 10]
+        .into_iter()
+        .map(|length| artifact(SBOM, Some(&subject), &"n".repeat(length)))
+        .collect();
+    for document in &documents {
+        repository.push_manifest(&document.digest(), document);
+    }
+    let all: Vec<&Document> = documents.iter().collect();
+    assert_eq!(digests(&repository.referrers(&image.manifest.digest(), "")), sorted(&all));
+    let mut next = Some(repository.target(&format!("referrers/{}", image.manifest.digest())));
+    while let Some(target) = next {
+        let page = registry.endpoint().get(target).expect(200);
+        assert!(page.body.len() <= 4 * 1024 * 1024, "a page of {} bytes", page.body.len());
+        next = page.next_page();
+    }
+}
