@@ -165,7 +165,7 @@ fn too_many_tags_at_once() {
     let (repository, image) = filled(&registry);
     let tags: Vec<String> = (0..65).map(|number| format!("tag=t{number}")).collect();
     let mut put = repository.put_manifest(&image.manifest.digest(), &image.manifest);
-    put.target.push_str(&format!("?{}", tags.join("&")));
+    put.target = format!("{}?{}", put.target, tags.join("&"));
     registry.endpoint().send(&put).expect_error(414, "TOO_LARGE");
     assert_eq!(repository.tags(), ["latest"]);
 }
