@@ -82,7 +82,7 @@ impl Engine {
     /// [`EngineError::StoreUnreadable`], [`EngineError::Corrupt`], [`EngineError::Io`].
     pub fn open(config: EngineConfig) -> Result<Self, EngineError> {
         let directory = config.data_dir.clone();
-        std::fs::create_dir_all(&directory).map_err(|error| refused(&directory, error))?;
+        make_directory(&directory).map_err(|error| refused(&directory, error))?;
         let lock = DirLock::exclusive(&directory)?;
         let meta = RocksStore::open(&directory.join(META), &rocks_config(&config))?;
         let ports = Ports {
@@ -357,6 +357,17 @@ impl Drop for Open {
 pub(crate) fn rocks_config(config: &EngineConfig) -> RocksConfig {
     let half = usize::try_from(config.metadata_memory_bytes / 2).unwrap_or(usize::MAX);
     RocksConfig { cache_bytes: half, memtable_bytes: half }
+}
+
+/// Makes a data directory and what is missing above it, each name durable.
+fn make_directory(directory: &Path) -> std::io::Result<()> {
+    let missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
+    std::fs::create_dir_all(directory)?;
+    for made in missing {
+        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::File::open(parent)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn refused(directory: &Path, error: std::io::Error) -> EngineError {

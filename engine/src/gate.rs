@@ -35,7 +35,7 @@ impl Gate {
     /// Lets a request in that makes the store grow.
     ///
     /// # Errors
-    /// [`EngineError::Poisoned`], also after the store was closed; [`EngineError::NoSpace`] below the reserve, or what keeps the
+    /// [`EngineError::Closed`], [`EngineError::Poisoned`]; [`EngineError::NoSpace`] below the reserve, or what keeps the
     /// disk from telling its space.
     pub(crate) fn admit(&self) -> Result<(), EngineError> {
         self.check()?;
@@ -45,10 +45,10 @@ impl Gate {
     /// Lets a request in that gives space back, or goes on with one that was let in.
     ///
     /// # Errors
-    /// [`EngineError::Poisoned`], also after the store was closed.
+    /// [`EngineError::Closed`], [`EngineError::Poisoned`].
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(EngineError::poisoned("the store was closed"));
+            return Err(EngineError::Closed);
         }
         self.pass_in_reserve(0)
     }
@@ -179,7 +179,7 @@ mod tests {
     fn a_closed_store_takes_nothing() {
         let gate = Gate::new(Arc::new(SimDisk::new()), 0);
         gate.close();
-        assert!(matches!(gate.admit(), Err(EngineError::Poisoned { .. })));
+        assert!(matches!(gate.admit(), Err(EngineError::Closed)));
         assert!(gate.pass().is_ok(), "what was let in comes to its end");
         assert!(gate.poisoned().is_none(), "closed is not broken");
     }

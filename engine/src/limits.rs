@@ -31,5 +31,7 @@ pub const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const COMMIT_ATTEMPTS_MAX: u32 = 8;
 /// Finished generations after which the settled watermark is written again.
 pub const SETTLED_STEP: u64 = 256;
-/// Rows that one page of a walk over a table holds.
+/// Sessions that one page of a walk over them holds; each may weigh [`SMALL_BLOB_BYTES_MAX`].
+pub const UPLOADS_PER_PAGE: usize = 16;
+/// Rows that one page of a walk over another table holds.
 pub const PAGE_ROWS: usize = 256;

@@ -75,6 +75,6 @@ impl Store {
 }
 
 /// What a caller is told whose work was dropped with the store's threads.
-pub(crate) fn closed() -> EngineError {
-    EngineError::io("engine", std::io::Error::other("the store was closed while the request was in it"))
+pub(crate) const fn closed() -> EngineError {
+    EngineError::Closed
 }

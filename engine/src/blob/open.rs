@@ -1,6 +1,8 @@
 //! Opening a blob: from its row to bytes that were verified, or to a file whose length was.
 
+use super::generation::file_path;
 use super::read::{BlobBody, BlobFile, FileKey, Handles, Reader};
+use crate::disk::{Disk, OpenMode, read_exact_at};
 use crate::error::EngineError;
 use crate::meta::{BlobRecord, Placement};
 use crate::segment;
@@ -33,6 +35,26 @@ pub(crate) async fn open(
         tracing::error!(%digest, %error, "a stored blob is damaged and is not served");
     }
     outcome
+}
+
+/// Whether the bytes of a blob are there: a file by its length, a frame by its checksum. `true` also where that cannot be told at
+/// the moment. Blocks.
+pub(crate) fn is_whole(disk: &dyn Disk, digest: &Digest, record: &BlobRecord) -> bool {
+    let outcome = match record.placement {
+        Placement::File { generation } => {
+            disk.open(&file_path(generation), OpenMode::Read).and_then(|file| Ok(file.len()? == record.size))
+        }
+        Placement::Segment { segment, offset, length } => {
+            let mut frame = vec![0; length as usize];
+            disk.open(&segment::path(segment), OpenMode::Read)
+                .and_then(|file| read_exact_at(&*file, &mut frame, offset))
+                .map(|()| segment::payload(&frame.into(), digest, record.size, record.checksum).is_ok())
+        }
+    };
+    // Trouble with the device says nothing about the bytes.
+    outcome.unwrap_or_else(|error| {
+        !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
+    })
 }
 
 async fn open_file(

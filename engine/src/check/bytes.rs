@@ -6,7 +6,7 @@ use crate::blob::generation::file_path;
 use crate::disk::{DiskFile, OpenMode, read_exact_at};
 use crate::error::EngineError;
 use crate::ingest::Hasher;
-use crate::limits::{BUFFER_BYTES, PAGE_ROWS};
+use crate::limits::{BUFFER_BYTES, PAGE_ROWS, UPLOADS_PER_PAGE};
 use crate::meta::key::{self, Key};
 use crate::meta::record::Record;
 use crate::meta::{BlobRecord, Placement, UploadRecord};
@@ -45,8 +45,7 @@ impl Checker<'_> {
 
     /// Looks at the file of every upload session.
     pub(super) fn uploads(&self) -> Result<(), EngineError> {
-        // A row weighs up to 64 KiB.
-        self.rows(key::table::UPLOAD, PAGE_ROWS / 16, |rows| {
+        self.rows(key::table::UPLOAD, UPLOADS_PER_PAGE, |rows| {
             for (key, value) in rows {
                 if let (Ok(Key::Upload { id }), Ok(record)) = (Key::decode(&key), UploadRecord::decode(value))
                 {

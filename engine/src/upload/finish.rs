@@ -5,7 +5,7 @@ use super::removal::{remove_file, remove_session};
 use super::settle::{fall_back, sync, write_rest};
 use super::start::read_all;
 use super::writer::{Session, Upload};
-use crate::blob::{NewFile, checksum, checksum_part};
+use crate::blob::{self, NewFile, checksum, checksum_part};
 use crate::error::EngineError;
 use crate::ingest::Hasher;
 use crate::limits::{COMMIT_ATTEMPTS_MAX, SETTLED_STEP};
@@ -105,8 +105,8 @@ struct Finish {
     placement: Option<Placement>,
     with: Batch,
     session: Option<Arc<Session>>,
-    /// Whether the last attempt expected the blob to be new.
-    expected_new: bool,
+    /// The blob's row as the present attempt found it.
+    found: Option<BlobRecord>,
     attempts: u32,
     answer: Answer,
     _pending: PendingGuard,
@@ -130,7 +130,7 @@ impl Finish {
             placement: None,
             with,
             session: upload.session.take(),
-            expected_new: false,
+            found: None,
             attempts: 0,
             answer,
             _pending: pending,
@@ -153,13 +153,24 @@ impl Finish {
     /// Commits the blob, or what goes with it where the blob is there already. Reads the metadata: not for the threads of the
     /// commit queue and the segments.
     fn commit(mut self: Box<Self>) {
-        let existing = match self.store.gate.pass().and_then(|()| self.store.view()?.blob(&self.digest)) {
-            Ok(existing) => existing,
+        self.found = match self.store.gate.pass().and_then(|()| self.store.view()?.blob(&self.digest)) {
+            Ok(found) => found,
             Err(error) => return self.failed(error),
         };
-        if let Some(existing) = existing {
-            return self.commit_existing(existing);
-        }
+        let Some(found) = self.found else { return self.place() };
+        // Looks at files, so not on the caller's thread.
+        let threads = Arc::clone(&self.store.writers);
+        threads.run(move || {
+            if blob::is_whole(&*self.store.files.disk, &self.digest, &found) {
+                return self.commit_existing(found);
+            }
+            tracing::warn!(digest = %self.digest, "a damaged blob is replaced by the bytes of an upload");
+            self.place();
+        });
+    }
+
+    /// Gives the bytes a place, and goes on to commit it.
+    fn place(mut self: Box<Self>) {
         if let Some(file) = &self.file {
             self.placement = Some(Placement::File { generation: file.generation() });
         }
@@ -184,12 +195,21 @@ impl Finish {
         store.appender.append(Append { digest, payload, checksum, placed });
     }
 
-    fn commit_new(mut self: Box<Self>, placement: Placement) {
-        self.expected_new = true;
+    fn commit_new(self: Box<Self>, placement: Placement) {
         let record =
             BlobRecord { size: self.size, placement, checksum: self.checksum, created_at: self.with.at() };
         let mut batch = self.with.clone();
-        batch.put_blob(&self.digest, &record);
+        let mut damaged = None;
+        match &self.found {
+            None => batch.put_blob(&self.digest, &record),
+            Some(found) => {
+                batch.replace_blob(&self.digest, found, &record);
+                if let Placement::File { generation } = found.placement {
+                    batch.put_tombstone(TombstoneItem::File { generation }, found.size);
+                    damaged = Some(generation);
+                }
+            }
+        }
         if let Some(session) = &self.session {
             batch.delete_upload(session.hold.id(), &lock(&session.record));
         }
@@ -200,14 +220,16 @@ impl Finish {
             if let Some(file) = &this.file {
                 file.set_named();
             }
+            if let Some(generation) = damaged {
+                remove_file(&this.store, generation);
+            }
             this.store.counters.blobs_stored.add(1);
             this.store.counters.bytes_stored.add(this.size);
             this.done(record);
         });
     }
 
-    fn commit_existing(mut self: Box<Self>, existing: BlobRecord) {
-        self.expected_new = false;
+    fn commit_existing(self: Box<Self>, existing: BlobRecord) {
         let mut batch = self.with.clone();
         // A sweep that removes the blob at this moment must not leave what goes with it dangling.
         batch.expect_blob(&self.digest);
@@ -248,11 +270,11 @@ impl Finish {
 
     /// After a lost race: with another upload of the same blob, with its removal, or one that the service layer's part lost.
     fn again(self: Box<Self>) {
-        let present = match self.store.view().and_then(|view| view.blob(&self.digest)) {
-            Ok(blob) => blob.is_some(),
+        let now = match self.store.view().and_then(|view| view.blob(&self.digest)) {
+            Ok(now) => now,
             Err(error) => return self.failed(error),
         };
-        if present == self.expected_new && self.attempts < COMMIT_ATTEMPTS_MAX {
+        if now != self.found && self.attempts < COMMIT_ATTEMPTS_MAX {
             return self.commit();
         }
         self.failed(EngineError::Conflict);

@@ -7,7 +7,7 @@ use super::session::{Hold, Taken};
 use super::writer::Session;
 use crate::blob::{FileKey, generation::file_path};
 use crate::error::EngineError;
-use crate::limits::PAGE_ROWS;
+use crate::limits::UPLOADS_PER_PAGE;
 use crate::meta::{Batch, TombstoneItem, UploadRecord};
 use crate::store::{Store, closed};
 use crate::sync::lock;
@@ -100,8 +100,8 @@ pub(crate) async fn expire(store: &Arc<Store>) -> Result<usize, EngineError> {
     let mut after = None;
     let mut count = 0;
     loop {
-        let page = store.view()?.uploads(after.as_ref(), PAGE_ROWS)?;
-        let full = page.len() == PAGE_ROWS;
+        let page = store.view()?.uploads(after.as_ref(), UPLOADS_PER_PAGE)?;
+        let full = page.len() == UPLOADS_PER_PAGE;
         after = page.last().map(|(id, _)| *id);
         for (id, record) in page {
             if record.expires_at > store.now() {

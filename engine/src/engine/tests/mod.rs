@@ -2,6 +2,7 @@
 
 mod crash;
 mod fault;
+mod model;
 mod race;
 mod real;
 mod restart;

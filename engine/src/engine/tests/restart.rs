@@ -4,7 +4,7 @@ use super::world::{World, audit, block_on, content, digest, link, pull, push, re
 use crate::disk::sim::Cut;
 use crate::disk::{Disk, OpenMode};
 use crate::limits::{BUFFER_BYTES, CHECKPOINT_BYTES};
-use crate::meta::{Batch, HashState};
+use crate::meta::{Batch, HashState, TombstoneItem};
 use crate::{Engine, EngineError};
 use bytes::Bytes;
 use std::path::Path;
@@ -241,6 +241,29 @@ fn recovery_removes_what_nobody_names_and_nothing_else() {
         assert!(engine.view().unwrap().last_generation().unwrap().unwrap() > 0xfff);
         audit(&world, &engine, &[blobs, vec![more, large]].concat()).await;
     });
+}
+
+#[test]
+fn a_tombstone_in_an_old_directory_is_worked_off_for_good() {
+    let mut world = World::new();
+    let engine = world.open().unwrap();
+    let id = block_on(session_with(&engine, &content(1, 100_000)));
+    let path = world.disk.files().pop().unwrap();
+    block_on(async {
+        // As it is when a process ends between the commit of a removal and the removal, long after.
+        let record = engine.view().unwrap().upload(&id).unwrap().unwrap();
+        let mut batch = Batch::new(engine.now());
+        batch.delete_upload(&id, &record);
+        batch.put_tombstone(TombstoneItem::File { generation: record.generation.unwrap() }, 1);
+        batch.set_settled(1_000_000);
+        engine.commit(batch).await.unwrap();
+    });
+    world.kill(engine);
+    let engine = world.open().unwrap();
+    world.power_cut(Some(engine), Cut::Lose, 0);
+    assert!(!world.disk.files().contains(&path), "the removal was not made durable");
+    let engine = world.open().unwrap();
+    block_on(audit(&world, &engine, &[]));
 }
 
 #[test]

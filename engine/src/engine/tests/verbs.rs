@@ -1,11 +1,13 @@
 //! What each verb promises, without any failure of the machine.
 
 use super::world::{World, audit, block_on, content, digest, link, pull, push, repository, write};
+use crate::disk::Disk;
 use crate::ingest::Hasher;
 use crate::limits::{BUFFER_BYTES, SMALL_BLOB_BYTES_MAX};
 use crate::meta::{Batch, Placement};
 use crate::{BlobBody, EngineError, Health};
 use bytes::Bytes;
+use std::path::Path;
 use std::time::Duration;
 use strata_types::{Algorithm, RepositoryName, UploadId};
 
@@ -347,6 +349,46 @@ fn damaged_bytes_are_never_served() {
         assert!(engine.metrics().corruptions >= 4);
         assert_eq!(engine.health(), Health::Ready);
     });
+}
+
+#[test]
+fn a_damaged_blob_is_replaced_when_it_is_pushed_again() {
+    type Damage = fn(&World, &Path);
+    let damages: [Damage; 3] = [
+        |world, path| world.disk.remove(path).unwrap(),
+        |world, path| assert!(world.disk.damage(path, |bytes| bytes.truncate(4096))),
+        |world, path| assert!(world.disk.damage(path, |bytes| bytes[2000] ^= 1)),
+    ];
+    for (number, damage) in damages.into_iter().enumerate() {
+        for (size, session) in [(5000, false), (5000, true), (150_000, false), (150_000, true)] {
+            if number == 2 && size > 65_536 {
+                // A changed byte of a file is found by a check, not at a glance.
+                continue;
+            }
+            let world = World::new();
+            let engine = world.open().unwrap();
+            block_on(async {
+                let bytes = content(1, size);
+                let digest = push(&engine, &bytes, 60_000).await.unwrap();
+                engine.parts().pending.wait_for_none();
+                damage(&world, &world.disk.files()[0]);
+                if session {
+                    let id = engine.start_upload(&repository(), Algorithm::Sha256).await.unwrap().id;
+                    let mut writer = engine.resume_upload(&repository(), &id).await.unwrap();
+                    writer.write(bytes.clone()).await.unwrap();
+                    writer.finish(&digest, link(&engine, &digest)).await.unwrap();
+                } else {
+                    push(&engine, &bytes, 60_000).await.unwrap();
+                }
+                // A segment that was removed is still open for the appends of this process.
+                if number > 0 || size > 65_536 {
+                    assert_eq!(pull(&engine, &digest).await.unwrap().unwrap(), bytes, "{number} {size}");
+                    audit(&world, &engine, &[digest]).await;
+                }
+                assert_eq!(engine.metrics().blobs_stored, 2);
+            });
+        }
+    }
 }
 
 #[test]

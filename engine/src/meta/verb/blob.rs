@@ -6,6 +6,7 @@ use crate::meta::record::{
     BlobRecord, EventKind, FrameRecord, GcItem, GenerationOwner, LinkRecord, Placement, Presence, Record,
     SettledRecord,
 };
+use bytes::Bytes;
 use strata_types::{Digest, RepositoryName};
 
 impl Batch {
@@ -14,14 +15,26 @@ impl Batch {
         let row = key::blob(digest);
         self.expect(Expectation::Absent(row.clone()));
         self.put(row, record.encode());
-        match record.placement {
-            Placement::File { generation } => {
-                self.put(key::generation(generation), GenerationOwner::Blob(*digest).encode());
-            }
-            Placement::Segment { segment, offset, length } => {
-                self.put(key::frame(segment, offset), FrameRecord { digest: *digest, length }.encode());
-            }
-        }
+        self.put_place(digest, &record.placement);
+    }
+
+    /// Leads from a place back to its blob.
+    fn put_place(&mut self, digest: &Digest, placement: &Placement) {
+        let value = match *placement {
+            Placement::File { .. } => GenerationOwner::Blob(*digest).encode(),
+            Placement::Segment { length, .. } => FrameRecord { digest: *digest, length }.encode(),
+        };
+        self.put(place_row(placement), value);
+    }
+
+    /// Gives a blob whose bytes are damaged a new place. Expects that its row is still `damaged`; the caller removes the old
+    /// bytes, and leaves a tombstone for their file with this batch.
+    pub fn replace_blob(&mut self, digest: &Digest, damaged: &BlobRecord, record: &BlobRecord) {
+        let row = key::blob(digest);
+        self.expect(Expectation::Equals(row.clone(), damaged.encode()));
+        self.put(row, record.encode());
+        self.delete(place_row(&damaged.placement));
+        self.put_place(digest, &record.placement);
     }
 
     /// Expects that the blob is in the store, or put by this batch.
@@ -87,5 +100,13 @@ impl Batch {
     /// Moves the watermark of generations forward: each below `generation` is named by a row, or its file is gone.
     pub fn set_settled(&mut self, generation: u64) {
         self.put(key::meta(crate::meta::format::SETTLED), SettledRecord { generation }.encode());
+    }
+}
+
+/// The row that leads from a place back to its blob.
+fn place_row(placement: &Placement) -> Bytes {
+    match *placement {
+        Placement::File { generation } => key::generation(generation),
+        Placement::Segment { segment, offset, .. } => key::frame(segment, offset),
     }
 }
