@@ -186,3 +186,42 @@ fn memory_is_bounded_however_many_connections() {
     drop((idle, writers, readers));
     wait::until("the server to notice", BOUND, || (registry.blob_files().len() == 2).then_some(()));
 }
+
+#[test]
+fn no_descriptors_left() {
+    let mut registry = registry!().descriptors(96).start();
+    let repository = registry.repository("a/b");
+    let bytes = noise(8, 200_000);
+    let digest = repository.push_blob(&bytes);
+    // More connections than the process may open files; the kernel holds the rest in its queue.
+    let mut idle: Vec<Connection> = (0..200).map(|_| registry.endpoint().connect()).collect();
+    for connection in &mut idle {
+        connection.send(&Request::get(repository.blob(&digest))).expect("the request is taken");
+    }
+    // Those that were let in are answered, right or with an error, never short.
+    let mut answered = 0;
+    for mut connection in idle {
+        if let Ok(response) = connection.read_response("GET", "a blob") {
+            if response.status == 200 {
+                response.expect(200).expect_body(&bytes);
+                answered += 1;
+            } else {
+                assert!(response.status >= 500, "{response:?}");
+            }
+        }
+    }
+    assert!(answered > 0);
+    // And when they are gone, everything is as before.
+    wait::until("the server to be itself again", BOUND, || {
+        let response = registry.endpoint().try_send(&Request::get(repository.blob(&digest))).ok()?;
+        (response.status == 200).then(|| response.expect_body(&bytes))
+    });
+    for seed in 0..20 {
+        repository.push_blob(&noise(100 + seed, 100_000));
+    }
+    registry.restart();
+    for seed in 0..20 {
+        let pushed = noise(100 + seed, 100_000);
+        registry.repository("a/b").expect_blob(&sha256(&pushed), &pushed);
+    }
+}

@@ -97,6 +97,22 @@ fn an_index_may_be_sparse_and_may_name_blobs() {
 }
 
 #[test]
+fn images_may_be_sparse_where_the_configuration_says_so() {
+    let registry = registry!().config("[registry]\nsparse-images = true\n").start();
+    let repository = registry.repository("a/b");
+    let image = Image::small(8);
+    // The config tells what the image is, and is there in any case.
+    let response = registry.endpoint().send(&repository.put_manifest("sparse", &image.manifest));
+    response.expect_errors(400, &["MANIFEST_BLOB_UNKNOWN"]);
+    repository.push_blob(&image.config);
+    repository.push_manifest("sparse", &image.manifest);
+    repository.expect_manifest("sparse", &image.manifest);
+    for layer in &image.layers {
+        repository.expect_no_blob(&sha256(layer));
+    }
+}
+
+#[test]
 fn a_subject_need_not_exist() {
     let registry = registry!().start();
     let repository = registry.repository("a/b");

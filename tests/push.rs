@@ -89,8 +89,8 @@ const WAYS: [(&str, Way); 7] = [
 ];
 
 #[track_caller]
-fn every_way_at_every_size(algorithm: Algorithm) {
-    let registry = registry!().start();
+fn every_way_at_every_size(algorithm: Algorithm, config: &str) {
+    let registry = registry!().config(config).start();
     for (seed, size) in SIZES.into_iter().enumerate() {
         for (number, (name, way)) in WAYS.into_iter().enumerate() {
             let repository = registry.repository(&format!("push/{name}"));
@@ -106,12 +106,19 @@ fn every_way_at_every_size(algorithm: Algorithm) {
 
 #[test]
 fn every_way_at_every_size_sha256() {
-    every_way_at_every_size(Algorithm::Sha256);
+    every_way_at_every_size(Algorithm::Sha256, "");
 }
 
 #[test]
 fn every_way_at_every_size_sha512() {
-    every_way_at_every_size(Algorithm::Sha512);
+    every_way_at_every_size(Algorithm::Sha512, "");
+}
+
+#[test]
+fn every_way_at_every_size_through_the_page_cache_with_little_memory() {
+    let config =
+        "[storage]\ndirect-io = false\nbuffer-memory = \"8 MiB\"\nhash-threads = 1\nio-threads = 1\n";
+    every_way_at_every_size(Algorithm::Sha256, config);
 }
 
 #[test]

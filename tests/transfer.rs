@@ -182,3 +182,24 @@ fn a_push_and_a_pull_share_a_connection() {
     let silence = connection.socket().read_to_end(&mut rest);
     assert!(silence.is_err() && rest.is_empty(), "nothing is sent that nobody asked for");
 }
+
+#[test]
+fn more_blobs_than_files_are_kept_open() {
+    let registry = registry!().config("[storage]\nopen-files = 2\n").start();
+    let repository = registry.repository("a/b");
+    let sizes: Vec<usize> = (0..40).map(|number| 70_000 + number * 1000).collect();
+    let blobs = pushed(&registry, &sizes);
+    std::thread::scope(|scope| {
+        for client in 0..8 {
+            let (repository, blobs) = (&repository, &blobs);
+            scope.spawn(move || {
+                let mut connection = repository.endpoint.connect();
+                for (digest, bytes) in blobs.iter().cycle().skip(client * 5).take(80) {
+                    let response =
+                        connection.exchange(&Request::get(repository.blob(digest))).expect("an answer");
+                    response.expect(200).expect_body(bytes);
+                }
+            });
+        }
+    });
+}

@@ -8,6 +8,7 @@
 )]
 
 use bytes::Bytes;
+use std::time::Duration;
 use strata_harness::random::noise;
 use strata_harness::repository::{content_range, with_query};
 use strata_harness::{Request, Response, registry, sha256, wait};
@@ -306,6 +307,25 @@ fn an_expired_session_is_unknown_and_its_bytes_are_gone() {
     // Housekeeping comes round at every start, and then every minute.
     registry.restart();
     wait::until("the bytes to be reclaimed", wait::SOON, || registry.blob_files().is_empty().then_some(()));
+}
+
+#[test]
+fn an_upload_that_moves_does_not_expire() {
+    let registry = registry!().config("[storage]\nupload-expiry = \"2s\"\n").start();
+    let repository = registry.repository("a/b");
+    let bytes = noise(19, 100_000);
+    let location = repository.start_upload();
+    let mut connection = registry.endpoint().connect();
+    let request = Request::patch(location.as_str()).header("content-length", bytes.len());
+    connection.send_head(&request).expect("the head is taken");
+    // Twice as long as a session lives without anything happening.
+    for start in (0..bytes.len()).step_by(10_000) {
+        wait::pace(Duration::from_millis(400));
+        connection.send_bytes(&bytes.slice(start..start + 10_000)).expect("a part is taken");
+    }
+    connection.read_response("PATCH", &location).expect("an answer").expect(202);
+    repository.commit(&location, &sha256(&bytes));
+    repository.expect_blob(&sha256(&bytes), &bytes);
 }
 
 #[test]

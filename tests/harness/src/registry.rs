@@ -24,6 +24,7 @@ pub struct Builder {
     data: Option<PathBuf>,
     listeners: usize,
     listen_by_config: bool,
+    descriptors: Option<u32>,
     sound_at_end: bool,
 }
 
@@ -67,6 +68,13 @@ impl Builder {
     #[must_use]
     pub fn listen_by_config(mut self) -> Builder {
         self.listen_by_config = true;
+        self
+    }
+
+    /// The server may open only so many files and connections. Needs prlimit(1).
+    #[must_use]
+    pub fn descriptors(mut self, count: u32) -> Builder {
+        self.descriptors = Some(count);
         self
     }
 
@@ -128,6 +136,7 @@ impl TestRegistry {
             data: None,
             listeners: 1,
             listen_by_config: false,
+            descriptors: None,
             sound_at_end: true,
         }
     }
@@ -178,8 +187,16 @@ impl TestRegistry {
 
     fn command(&self, listen: &str) -> Command {
         let data = self.data();
-        let mut command = process::command(&self.builder.binary, &["serve", "--data"]);
-        command.arg(&data);
+        let mut command = match self.builder.descriptors {
+            None => process::command(&self.builder.binary, &[]),
+            Some(count) => {
+                let mut limited =
+                    process::command(Path::new("prlimit"), &[&format!("--nofile={count}:{count}")]);
+                limited.arg(&self.builder.binary);
+                limited
+            }
+        };
+        command.args(["serve", "--data"]).arg(&data);
         if !self.builder.listen_by_config {
             command.args(["--listen", listen]);
         }
