@@ -1,5 +1,6 @@
 //! Checks of tags, manifests and edges.
 
+use super::held::holds;
 use super::{Checker, Problem};
 use crate::error::EngineError;
 use crate::meta::digest::digest_of;
@@ -122,9 +123,13 @@ impl Checker<'_> {
         value: Bytes,
     ) -> Result<(), EngineError> {
         let roles = BackEdge::decode(value)?.roles;
-        let edges =
-            self.related::<Edges>(row, &key::edges(repository, parent), "the edges of its manifest")?;
-        if edges.is_some_and(|edges| !edges.held().contains(&(*child, roles))) {
+        let edges_row = key::edges(repository, parent);
+        if self.held.get(&edges_row).is_none() {
+            let edges = self.related::<Edges>(row, &edges_row, "the edges of its manifest")?;
+            let Some(edges) = edges else { return Ok(()) };
+            self.held.keep(edges_row.clone(), &edges);
+        }
+        if !self.held.get(&edges_row).is_some_and(|held| holds(held, child, roles)) {
             self.disagrees(row, "the edges of its manifest");
         }
         Ok(())

@@ -5,6 +5,7 @@
 
 mod blob;
 mod finding;
+mod held;
 mod manifest;
 mod store;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use super::record::{Record, decode_row};
 use super::view::View;
 use crate::error::EngineError;
 use bytes::Bytes;
+use held::Held;
 use store::Log;
 
 /// Rows per read.
@@ -53,7 +55,8 @@ pub struct Summary {
 /// # Errors
 /// None for what is found; [`EngineError`] only where the view cannot be read at all.
 pub fn check(view: &View, report: &mut dyn FnMut(Finding)) -> Result<Summary, EngineError> {
-    let mut checker = Checker { view, report, summary: Summary::default(), log: Log::default() };
+    let mut checker =
+        Checker { view, report, summary: Summary::default(), log: Log::default(), held: Held::default() };
     checker.facts()?;
     for first in 0..=u8::MAX {
         checker.table(first);
@@ -67,6 +70,7 @@ struct Checker<'a> {
     report: &'a mut dyn FnMut(Finding),
     summary: Summary,
     log: Log,
+    held: Held,
 }
 
 impl Checker<'_> {

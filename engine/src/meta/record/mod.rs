@@ -75,7 +75,10 @@ impl Record for Presence {
 }
 
 /// Reads the value of any row, for those who only want to know whether it can be read. Reserved tables are opaque.
-pub(crate) fn decode_row(key: &Key, value: Bytes) -> Result<(), EngineError> {
+///
+/// # Errors
+/// [`EngineError::Corrupt`] where it cannot be read, or its version is not known.
+pub fn decode_row(key: &Key, value: Bytes) -> Result<(), EngineError> {
     match key {
         Key::Meta { name } => match name.as_str() {
             format::FORMAT => FormatRecord::decode(value).map(drop),

@@ -380,6 +380,37 @@ fn a_lease_holds_until_it_expires() {
 }
 
 #[test]
+fn a_manifest_may_name_thousands_of_blobs() {
+    let store = memory();
+    let names: Vec<String> = (0..8192).map(|number| format!("layer {number}")).collect();
+    for (chunk, layers) in (0..).zip(names.chunks(128)) {
+        apply(&*store, |batch, _| {
+            for (number, layer) in (0..).zip(layers) {
+                batch.put_blob(&digest(layer), &file(chunk * 128 + number));
+                batch.link_blob(&name("a"), &digest(layer));
+            }
+            Ok(())
+        })
+        .unwrap();
+    }
+    let mut layers: Vec<&str> = names.iter().map(String::as_str).collect();
+    // The same one again and again asks for no more.
+    layers.extend(std::iter::repeat_n(names[0].as_str(), 8192));
+    let put = manifest("a", "m", &layers, &["latest"]);
+    let mut batch = Batch::new(UnixMillis(7));
+    batch.put_manifest(&view(&*store), &put).unwrap();
+    assert!(batch.expectations.len() < 8192 + 10, "{} expectations", batch.expectations.len());
+    commit(&*store, batch).unwrap();
+    assert_eq!(view(&*store).edges(&name("a"), &digest("m")).unwrap().unwrap().as_slice().len(), 8192);
+    assert_eq!(errors(&view(&*store)), Vec::<String>::new());
+    // One that is missing refuses all.
+    layers.push("missing");
+    let refused =
+        apply(&*store, |batch, view| batch.put_manifest(view, &manifest("a", "other", &layers, &[])));
+    assert!(matches!(refused, Err(EngineError::Conflict)), "{refused:?}");
+}
+
+#[test]
 fn many_leases_are_looked_through() {
     let store = memory();
     apply(&*store, |batch, _| {

@@ -46,6 +46,14 @@ impl ManifestPut {
     }
 }
 
+/// Each digest once: a manifest may name the same layer thousands of times.
+fn distinct(digests: &[Digest]) -> Vec<Digest> {
+    let mut distinct = digests.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    distinct
+}
+
 impl Batch {
     /// Stores a manifest in a repository (which is created where it is not there) and points tags to it. Pushing it again
     /// is no error: what is the same stays, with its first time; an event is appended in any case.
@@ -58,11 +66,11 @@ impl Batch {
             return Err(EngineError::DigestMismatch { expected: put.digest, actual });
         }
         self.create_repository(&put.repository);
-        for digest in &put.required_blobs {
-            self.expect_link(&put.repository, digest);
+        for digest in distinct(&put.required_blobs) {
+            self.expect_link(&put.repository, &digest);
         }
-        for digest in &put.required_manifests {
-            self.expect(Expectation::Present(key::manifest(&put.repository, digest)));
+        for digest in distinct(&put.required_manifests) {
+            self.expect(Expectation::Present(key::manifest(&put.repository, &digest)));
         }
         self.put_manifest_rows(view, put)?;
         let event = self.event(EventKind::ManifestPushed, &put.repository, Some(put.digest), None);
