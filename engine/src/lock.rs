@@ -94,6 +94,16 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_cannot_be_written_is_told_apart() {
+        for (errno, expected) in
+            [(libc::EROFS, "reading only"), (libc::EACCES, "reading only"), (libc::ENOSPC, "no space")]
+        {
+            let error = lock_error(Path::new("LOCK"), io::Error::from_raw_os_error(errno)).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
     fn a_missing_directory_is_an_error_that_names_the_file() {
         let error = DirLock::exclusive(Path::new("/nonexistent/data")).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/data/LOCK"), "{error}");

@@ -85,6 +85,7 @@ pub(crate) async fn cancel(
     let hold = loop {
         match store.sessions.take(id).await {
             Taken::Free(hold) => break hold,
+            Taken::Cancelled => return Err(EngineError::UploadUnknown),
             Taken::Busy(_) if store.sessions.cancel(id) => return Ok(()),
             // The writer went away between the two questions.
             Taken::Busy(_) => {}

@@ -38,6 +38,8 @@ pub(crate) enum Taken {
     Free(Hold),
     /// A writer that has received so many bytes.
     Busy(u64),
+    /// A writer that has not noticed yet that the session was cancelled.
+    Cancelled,
 }
 
 impl Sessions {
@@ -52,6 +54,9 @@ impl Sessions {
                     return Taken::Free(Hold { id: *id, entry, sessions: Arc::clone(self) });
                 };
                 if !entry.settling.load(Ordering::Acquire) {
+                    if entry.cancelled.load(Ordering::Acquire) {
+                        return Taken::Cancelled;
+                    }
                     return Taken::Busy(entry.offset.load(Ordering::Acquire));
                 }
                 // Listens from before the lock is given back: the release cannot slip through.
@@ -146,6 +151,7 @@ mod tests {
         assert!(matches!(now(sessions.offset(&id)), Some(Ok(Some(42)))));
         assert!(sessions.cancel(&id) && hold.is_cancelled());
         assert!(matches!(now(sessions.offset(&id)), Some(Err(EngineError::UploadUnknown))));
+        assert!(matches!(now(sessions.take(&id)), Some(Taken::Cancelled)));
         drop(hold);
         assert!(matches!(now(sessions.offset(&id)), Some(Ok(None))));
         assert!(!sessions.cancel(&id));

@@ -80,6 +80,7 @@ pub(crate) async fn resume(
     visible(store, repository, id)?.ok_or(EngineError::UploadUnknown)?;
     let hold = match store.sessions.take(id).await {
         Taken::Free(hold) => hold,
+        Taken::Cancelled => return Err(EngineError::UploadUnknown),
         Taken::Busy(offset) => return Err(EngineError::UploadBusy { offset }),
     };
     // Again, now that nobody can change it.

@@ -143,14 +143,14 @@ async fn ends_of_old_sessions(
 /// Cuts the power at step after step until the scenario comes to its end, each time with another kind of loss, and once more
 /// in the middle of the recovery.
 fn at_every_step(scenario: &impl AsyncFn(&Engine, &Promised) -> Result<(), EngineError>) {
-    at_every_step_after(async |_: &Engine| {}, &async |_: &World, engine: &Engine, promised: &Promised| {
+    at_every_step_after(&async |_: &Engine| {}, &async |_: &World, engine: &Engine, promised: &Promised| {
         scenario(engine, promised).await
     });
 }
 
 /// As [`at_every_step`], in a store that `before` wrote to in an earlier life.
 fn at_every_step_after(
-    before: impl AsyncFn(&Engine),
+    before: &impl AsyncFn(&Engine),
     scenario: &impl AsyncFn(&World, &Engine, &Promised) -> Result<(), EngineError>,
 ) {
     let mut step = 0;
@@ -223,5 +223,5 @@ fn what_was_given_up_leaves_nothing_after_any_cut() {
 
 #[test]
 fn sessions_of_an_earlier_life_end_well_at_any_cut() {
-    at_every_step_after(old_sessions, &ends_of_old_sessions);
+    at_every_step_after(&old_sessions, &ends_of_old_sessions);
 }

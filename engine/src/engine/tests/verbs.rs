@@ -199,6 +199,12 @@ fn a_cancelled_session_stops_its_writer() {
                 engine.upload_status(&repository(), &id).await,
                 Err(EngineError::UploadUnknown)
             ));
+            let again = engine.resume_upload(&repository(), &id).await;
+            assert!(matches!(again, Err(EngineError::UploadUnknown)));
+            assert!(matches!(
+                engine.cancel_upload(&repository(), &id).await,
+                Err(EngineError::UploadUnknown)
+            ));
             assert!(matches!(writer.write(bytes.clone()).await, Err(EngineError::UploadUnknown)));
             let digest = digest(&bytes);
             let outcome = match end {
