@@ -189,7 +189,7 @@ fn memory_is_bounded_however_many_connections() {
 
 #[test]
 fn no_descriptors_left() {
-    let mut registry = registry!().descriptors(96).start();
+    let mut registry = registry!().under(&["prlimit", "--nofile=96:96"]).start();
     let repository = registry.repository("a/b");
     let bytes = noise(8, 200_000);
     let digest = repository.push_blob(&bytes);

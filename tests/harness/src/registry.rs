@@ -24,7 +24,7 @@ pub struct Builder {
     data: Option<PathBuf>,
     listeners: usize,
     listen_by_config: bool,
-    descriptors: Option<u32>,
+    under: Vec<String>,
     sound_at_end: bool,
 }
 
@@ -71,10 +71,10 @@ impl Builder {
         self
     }
 
-    /// The server may open only so many files and connections. Needs prlimit(1).
+    /// The server is started by another program that takes its place, such as prlimit(1): program and arguments.
     #[must_use]
-    pub fn descriptors(mut self, count: u32) -> Builder {
-        self.descriptors = Some(count);
+    pub fn under(mut self, program: &[&str]) -> Builder {
+        self.under = program.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -136,7 +136,7 @@ impl TestRegistry {
             data: None,
             listeners: 1,
             listen_by_config: false,
-            descriptors: None,
+            under: Vec::new(),
             sound_at_end: true,
         }
     }
@@ -187,13 +187,12 @@ impl TestRegistry {
 
     fn command(&self, listen: &str) -> Command {
         let data = self.data();
-        let mut command = match self.builder.descriptors {
+        let mut command = match self.builder.under.split_first() {
             None => process::command(&self.builder.binary, &[]),
-            Some(count) => {
-                let mut limited =
-                    process::command(Path::new("prlimit"), &[&format!("--nofile={count}:{count}")]);
-                limited.arg(&self.builder.binary);
-                limited
+            Some((program, arguments)) => {
+                let mut command = process::command(Path::new(program), &[]);
+                command.args(arguments).arg(&self.builder.binary);
+                command
             }
         };
         command.args(["serve", "--data"]).arg(&data);
@@ -210,6 +209,11 @@ impl TestRegistry {
             .envs(self.builder.environment.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.directory.path());
         command
+    }
+
+    /// From the next start on, the server is started by itself; see [`Builder::under`].
+    pub fn set_free(&mut self) {
+        self.builder.under.clear();
     }
 
     /// Starts a server that was stopped or killed, on the same data and a free port.
