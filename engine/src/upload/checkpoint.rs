@@ -70,8 +70,8 @@ impl Stretch {
     }
 }
 
-/// Writes a checkpoint at `end` once all extents of `stretch` are hashed and written, while the stream goes on. One that fails
-/// for want of space costs nothing but itself.
+/// Writes a checkpoint at `end` once all extents of `stretch` are hashed and written, while the stream goes on. A row that is not
+/// committed for want of space costs nothing but itself.
 pub(crate) fn in_background(
     store: &Arc<Store>,
     session: &Arc<Session>,
@@ -85,7 +85,7 @@ pub(crate) fn in_background(
     let (store, session, file) = (Arc::clone(store), Arc::clone(session), Arc::clone(file));
     let (snapshot, running) = (Arc::clone(&stretch.snapshot), Arc::clone(&stretch.running));
     let (sum, base) = (Arc::clone(&stretch.sum), Arc::clone(&stretch.base));
-    let written = Arc::clone(&stretch.flow);
+    let (written, upload) = (Arc::clone(&stretch.flow), Arc::clone(flow));
     stretch.flow.when_idle(move || {
         let threads = Arc::clone(&store.writers);
         threads.run(move || {
@@ -97,9 +97,12 @@ pub(crate) fn in_background(
             let sum = sum.load(Ordering::Acquire);
             let checksum = base.fetch_add(sum, Ordering::AcqRel).wrapping_add(sum);
             let hash = lock(&snapshot).take();
-            let Some(hash) = hash.filter(|_| !written.has_failed()) else { return over() };
+            // A failed write is known before its extent is done, so before this.
+            let failed = written.has_failed() || upload.has_failed();
+            let Some(hash) = hash.filter(|_| !failed) else { return over() };
             if let Err(error) = file.sync() {
-                tracing::warn!(session = %session.hold.id(), %error, "a checkpoint was not written");
+                // The system tells it once: a later sync would succeed without the bytes that this one lost.
+                upload.fail(error);
                 return over();
             }
             let record = session.record_at(&store, Some((&file, end)), Vec::new(), (hash, checksum));

@@ -4,8 +4,9 @@
 use super::world::{World, audit, block_on, content, digest, link, pull, push, repository, write};
 use crate::disk::faulty::{Fault, OPERATIONS, Operation};
 use crate::disk::sim::Cut;
-use crate::limits::BUFFER_BYTES;
+use crate::limits::{BUFFER_BYTES, CHECKPOINT_BYTES};
 use crate::{Engine, EngineError, Health};
+use bytes::Bytes;
 use std::sync::atomic::Ordering;
 use strata_types::{Algorithm, Digest};
 
@@ -192,5 +193,44 @@ fn a_commit_whose_answer_is_lost_may_have_happened() {
         world.power_cut(Some(engine), Cut::Keep, 9);
         let engine = world.open().unwrap();
         block_on(audit(&world, &engine, &[digest]));
+    }
+}
+
+#[test]
+fn a_checkpoint_never_claims_bytes_that_were_not_written() {
+    let megabytes = CHECKPOINT_BYTES as usize / BUFFER_BYTES;
+    let chunk = content(1, BUFFER_BYTES);
+    let whole = Bytes::from(chunk.repeat(megabytes + 8));
+    let faults = [
+        (Operation::Write, Fault::Eio, megabytes as u64 - 4),
+        (Operation::Write, Fault::Eio, megabytes as u64 - 1),
+        (Operation::Sync, Fault::Enospc, 0),
+    ];
+    for (operation, fault, countdown) in faults {
+        let mut world = World::new();
+        let engine = world.open().unwrap();
+        block_on(async {
+            engine.parts().pending.wait_for_none();
+            let id = engine.start_upload(&repository(), Algorithm::Sha256).await.unwrap().id;
+            let mut writer = engine.resume_upload(&repository(), &id).await.unwrap();
+            world.faults.order(operation, fault, countdown, 1);
+            let outcome = write(&mut writer, &whole, BUFFER_BYTES).await;
+            let error = match outcome {
+                Ok(()) => writer.suspend().await.unwrap_err(),
+                Err(error) => {
+                    drop(writer);
+                    error
+                }
+            };
+            assert!(matches!(error, EngineError::Io { .. } | EngineError::NoSpace), "{error}");
+            assert_eq!(world.faults.heal(), 1);
+            let offset = engine.upload_status(&repository(), &id).await.unwrap().offset;
+            let mut writer = engine.resume_upload(&repository(), &id).await.unwrap();
+            write(&mut writer, &whole.slice(offset as usize..), BUFFER_BYTES).await.unwrap();
+            let digest = digest(&whole);
+            writer.finish(&digest, link(&engine, &digest)).await.unwrap();
+            audit(&world, &engine, &[digest]).await;
+            world.kill(engine);
+        });
     }
 }
