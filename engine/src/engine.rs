@@ -104,6 +104,7 @@ impl Engine {
 
     fn start(config: EngineConfig, ports: Ports, lock: Option<DirLock>) -> Result<Self, EngineError> {
         let Ports { disk, meta, clock, entropy } = ports;
+        recovery::refuse_orphans(&*disk, &*meta)?;
         let identity = meta::prepare(&*meta, &*entropy, clock.now())?;
         let recovered = recovery::recover(&*disk, &*meta, clock.now())?;
         let gate = Arc::new(Gate::new(Arc::clone(&disk), config.reserve_bytes));

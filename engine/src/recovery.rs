@@ -54,6 +54,27 @@ pub(crate) fn recover(
     Ok(Recovered { generation_next, position })
 }
 
+/// Refuses a directory that holds blobs and has lost its metadata: recovery would take every blob for one that nobody names.
+///
+/// # Errors
+/// [`EngineError::Corrupt`] where the metadata store has no row and there are files of blobs or segments; [`EngineError::Io`].
+pub(crate) fn refuse_orphans(disk: &dyn Disk, store: &dyn MetaStore) -> Result<(), EngineError> {
+    let view = View::new(store.view()?);
+    if meta::identity(&view)?.is_some() {
+        return Ok(());
+    }
+    let recovery = Recovery { disk, view: &view };
+    for directory in [BLOBS, SEGMENTS] {
+        if !recovery.list(Path::new(directory))?.is_empty() {
+            return Err(EngineError::corrupt(format!(
+                "the data directory holds blobs in {directory}/, but its metadata is empty. No blob was touched. If meta/ was moved \
+                 or lost, restore it from a backup; to begin anew, choose an empty directory"
+            )));
+        }
+    }
+    Ok(())
+}
+
 struct Recovery<'a> {
     disk: &'a dyn Disk,
     view: &'a View,
@@ -103,9 +124,9 @@ impl Recovery<'_> {
             for (item, _) in page {
                 let TombstoneItem::File { generation } = item else { continue };
                 if self.view.generation(generation)?.is_some() {
-                    return Err(EngineError::corrupt(format!(
-                        "generation {generation} has a tombstone although a row names its file"
-                    )));
+                    // Cannot be; but if it is, bytes that a row names are worth more than the space.
+                    tracing::error!(generation, "a tombstone names a file that a row names too; both stay");
+                    continue;
                 }
                 self.remove(&file_path(generation))?;
                 directories.insert(directory_of(generation));

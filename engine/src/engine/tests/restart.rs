@@ -267,6 +267,27 @@ fn a_tombstone_in_an_old_directory_is_worked_off_for_good() {
 }
 
 #[test]
+fn blobs_without_their_metadata_are_not_taken_for_garbage() {
+    for size in [100, 100_000] {
+        let mut world = World::new();
+        let engine = world.open().unwrap();
+        block_on(push(&engine, &content(1, size), 60_000)).unwrap();
+        world.kill(engine);
+        let files = world.disk.files();
+        let kept = world.lose_metadata();
+        for _ in 0..2 {
+            let error = world.open().unwrap_err();
+            assert!(matches!(error, EngineError::Corrupt { .. }), "{error}");
+            assert!(error.to_string().contains("No blob was touched"), "{error}");
+        }
+        assert_eq!(world.disk.files(), files);
+        world.meta = kept;
+        let engine = world.open().unwrap();
+        block_on(audit(&world, &engine, &[digest(&content(1, size))]));
+    }
+}
+
+#[test]
 fn a_store_that_was_closed_has_all_settled() {
     let mut world = World::new();
     let engine = world.open().unwrap();

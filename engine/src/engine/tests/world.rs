@@ -105,6 +105,11 @@ impl World {
         self.meta = StepMeta::new(memory, &self.disk);
     }
 
+    /// Puts an empty metadata store in place of the present one, which is returned.
+    pub(crate) fn lose_metadata(&mut self) -> Arc<StepMeta> {
+        std::mem::replace(&mut self.meta, StepMeta::new(MemoryStore::new().unwrap(), &self.disk))
+    }
+
     /// Cuts the power of `engine`; `survivors` of the unsynced commits are found again.
     pub(crate) fn power_cut(&mut self, engine: Option<Engine>, cut: Cut, survivors: usize) {
         self.disk.cut_at(self.disk.steps() + 1);
