@@ -1,6 +1,6 @@
 //! Blobs at rest: how large ones are placed in files, how any is opened, the checksum that is kept beside the digest.
 //!
-//! Small blobs are placed by [`crate::segment`]; how bytes get here is [`crate::upload`]'s.
+//! Small blobs are placed by `segment`; how bytes get here is [`crate::upload`]'s.
 
 mod checksum;
 mod files;

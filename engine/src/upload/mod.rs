@@ -1,6 +1,6 @@
 //! Uploads: sessions that survive a restart, and uploads that live within one request. From the first byte to the commit.
 //!
-//! Knows sessions, files and rows of blobs; how bytes are hashed and written side by side is [`crate::ingest`]'s, repositories
+//! Knows sessions, files and rows of blobs; how bytes are hashed and written side by side is `ingest`'s, repositories
 //! and links are the service layer's. Called by [`crate::Engine`].
 
 mod checkpoint;
