@@ -344,7 +344,7 @@ fn a_body_that_ends_early_is_resumed_where_it_was_cut() {
             let status = registry.endpoint().get(location.as_str()).expect(204);
             (offset_of(&status) == sent).then_some(())
         });
-        repository.patch_at(&location, sent, &bytes.slice(sent..));
+        repository.resume_at(&location, sent, &bytes.slice(sent..));
         repository.commit(&location, &sha256(&bytes));
         repository.expect_blob(&sha256(&bytes), &bytes);
     }
@@ -367,7 +367,7 @@ fn a_chunked_body_that_ends_early_is_resumed_where_it_was_cut() {
         let status = registry.endpoint().get(location.as_str()).expect(204);
         (offset_of(&status) == 120_000).then_some(())
     });
-    repository.patch_at(&location, 120_000, &bytes.slice(120_000..));
+    repository.resume_at(&location, 120_000, &bytes.slice(120_000..));
     repository.commit(&location, &sha256(&bytes));
     repository.expect_blob(&sha256(&bytes), &bytes);
 }
@@ -389,7 +389,7 @@ fn a_closing_request_that_ends_early_commits_nothing() {
         (offset_of(&status) == 150_000).then_some(150_000)
     });
     repository.expect_no_blob(&digest);
-    repository.patch_at(&location, offset, &bytes.slice(offset..));
+    repository.resume_at(&location, offset, &bytes.slice(offset..));
     repository.commit(&location, &digest);
     repository.expect_blob(&digest, &bytes);
 }

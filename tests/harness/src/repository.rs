@@ -4,6 +4,7 @@ use crate::digest::{Algorithm, sha256};
 use crate::endpoint::Endpoint;
 use crate::image::{Document, Image};
 use crate::message::{Request, Response};
+use crate::wait;
 use bytes::Bytes;
 use std::io;
 
@@ -68,6 +69,20 @@ impl Repository {
         let response = self.endpoint.send(&request).expect(202);
         let last = start + bytes.len() - 1;
         response.expect_header("range", format!("0-{last}"))
+    }
+
+    /// As [`Self::patch_at`], by a client that comes back after a cut: until the server has seen that the cut request is over, the
+    /// session is taken and the answer is 416.
+    #[track_caller]
+    pub fn resume_at(&self, location: &str, start: usize, bytes: &Bytes) -> Response {
+        let range = content_range(start, bytes.len());
+        let request = Request::patch(location).header("content-range", range).body(bytes.clone());
+        let response = wait::until("the session to be free", wait::SOON, || {
+            let response = self.endpoint.send(&request);
+            (response.status != 416).then_some(response)
+        });
+        let last = start + bytes.len() - 1;
+        response.expect(202).expect_header("range", format!("0-{last}"))
     }
 
     /// Appends `bytes` to a session without saying where they belong.
