@@ -76,15 +76,15 @@ pub(crate) async fn resume(
     id: &UploadId,
 ) -> Result<UploadWriter, EngineError> {
     store.gate.admit()?;
-    // Before the session is taken: a stranger to it must not learn whether somebody writes to it.
-    visible(store, repository, id)?.ok_or(EngineError::UploadUnknown)?;
-    let hold = match store.sessions.take(id).await {
-        Taken::Free(hold) => hold,
-        Taken::Cancelled => return Err(EngineError::UploadUnknown),
-        Taken::Busy(offset) => return Err(EngineError::UploadBusy { offset }),
-    };
-    // Again, now that nobody can change it.
+    let taken = store.sessions.take(id).await;
+    // One look at the row, which may weigh 64 KiB. Before anything is said: a stranger to the session must not learn whether
+    // somebody writes to it.
     let record = visible(store, repository, id)?.ok_or(EngineError::UploadUnknown)?;
+    let hold = match taken {
+        Taken::Free(hold) => hold,
+        Taken::Busy(offset) => return Err(EngineError::UploadBusy { offset }),
+        Taken::Cancelled => return Err(EngineError::UploadUnknown),
+    };
     let mut upload = Upload::new(store, record.algorithm, None, record.tail.to_vec());
     let Some(generation) = record.generation else {
         upload.belongs_to(hold, record);
@@ -92,8 +92,14 @@ pub(crate) async fn resume(
     };
     let (sender, receiver) = oneshot::channel();
     let (same, row) = (Arc::clone(store), record.clone());
-    store.writers.run(move || drop(sender.send(reopen(&same, generation, &row))));
-    match receiver.await.unwrap_or_else(|_| Err(closed())) {
+    // RACE: the job keeps the session, so that no other writer is let in while it may still cut the file, also where nobody waits
+    // for it any more.
+    store.writers.run(move || {
+        let reopened = reopen(&same, generation, &row);
+        drop(sender.send((hold, reopened)));
+    });
+    let (hold, reopened) = receiver.await.map_err(|_| closed())?;
+    match reopened {
         Ok(reopened) => {
             upload.continue_in(reopened, record.file_bytes);
             upload.belongs_to(hold, record);

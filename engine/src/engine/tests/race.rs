@@ -170,3 +170,34 @@ fn a_session_and_its_rivals() {
         audit(&world, &engine, &[digest]).await;
     });
 }
+
+#[test]
+fn a_resume_that_nobody_waits_for_lets_nobody_else_in_before_its_end() {
+    let world = World::new();
+    let engine = world.open().unwrap();
+    many_threads(async {
+        let bytes = content(1, 200_000);
+        let id = engine.start_upload(&repository(), Algorithm::Sha256).await.unwrap().id;
+        let mut writer = engine.resume_upload(&repository(), &id).await.unwrap();
+        writer.write(bytes.clone()).await.unwrap();
+        writer.suspend().await.unwrap();
+        engine.parts().pending.wait_for_none();
+        // All threads that could open the file are kept busy.
+        let (release, gate) = crossbeam_channel::bounded::<()>(0);
+        for _ in 0..world.config.io_threads {
+            let gate = gate.clone();
+            engine.parts().writers.run(move || assert!(gate.recv().is_err(), "released by dropping"));
+        }
+        abandon(engine.resume_upload(&repository(), &id), 1).await;
+        let rival = engine.resume_upload(&repository(), &id).await;
+        assert!(matches!(rival, Err(EngineError::UploadBusy { .. })), "{rival:?}");
+        drop(release);
+        while engine.parts().sessions.count() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let writer = engine.resume_upload(&repository(), &id).await.unwrap();
+        let digest = digest(&bytes);
+        writer.finish(&digest, link(&engine, &digest)).await.unwrap();
+        audit(&world, &engine, &[digest]).await;
+    });
+}
