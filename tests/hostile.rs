@@ -117,3 +117,46 @@ fn spoiled_requests() {
         }
     }
 }
+
+#[test]
+fn spoiled_frames_of_http2() {
+    let mut random = Random::new(20_261_122);
+    let registry = registry!().start();
+    let repository = registry.repository("a/b");
+    let bytes = noise(3, 100_000);
+    let digest = repository.push_blob(&bytes);
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    // SETTINGS; HEADERS of "GET /" by the static table; DATA; WINDOW_UPDATE; RST_STREAM; PING; GOAWAY; CONTINUATION.
+    let frames: [&[u8]; 8] = [
+        b"\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+        b"\x00\x00\x04\x01\x05\x00\x00\x00\x01\x82\x84\x86\x41",
+        b"\x00\x00\x05\x00\x01\x00\x00\x00\x01hello",
+        b"\x00\x00\x04\x08\x00\x00\x00\x00\x00\x7f\xff\xff\xff",
+        b"\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x08",
+        b"\x00\x00\x08\x06\x00\x00\x00\x00\x00pingping",
+        b"\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00",
+        b"\x00\x00\x02\x09\x04\x00\x00\x00\x01\x82\x84",
+    ];
+    let mut open = std::collections::VecDeque::new();
+    for _ in 0..1000 {
+        let mut sent = preface.to_vec();
+        sent.extend_from_slice(frames[0]);
+        for _ in 0..random.below(12) {
+            let mut frame = frames[random.below(frames.len() as u64) as usize].to_vec();
+            if random.below(3) == 0 {
+                spoil(&mut random, &mut frame);
+            }
+            sent.extend_from_slice(&frame);
+        }
+        let mut connection = registry.endpoint().connect();
+        // The server may refuse and close before everything is written.
+        let _ = connection.send_bytes(&sent);
+        open.push_back(connection);
+        if open.len() > 50 {
+            open.pop_front();
+        }
+    }
+    repository.expect_blob(&digest, &bytes);
+    let mut client = strata_harness::http2::Client::h2c(registry.endpoint());
+    client.send(&Request::get(repository.blob(&digest))).expect(200).expect_body(&bytes);
+}
