@@ -29,3 +29,6 @@ pub const MANIFEST_REFERENCES_MAX: usize = 32_768;
 
 /// Deepest nesting of a manifest's JSON, levels of brackets. A manifest without extensions has 5.
 pub const MANIFEST_DEPTH_MAX: usize = 128;
+
+/// Most annotations of one manifest or descriptor, entries: parsed, each takes many times the bytes it has in the body.
+pub const MANIFEST_ANNOTATIONS_MAX: usize = 16_384;

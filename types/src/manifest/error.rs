@@ -1,6 +1,6 @@
 //! Why a body is not a manifest, and where.
 
-use crate::limits::MANIFEST_REFERENCES_MAX;
+use crate::limits::{MANIFEST_ANNOTATIONS_MAX, MANIFEST_REFERENCES_MAX};
 use std::fmt;
 
 /// Why a body is not an acceptable manifest, and where in it the fault lies.
@@ -78,6 +78,9 @@ pub enum ManifestFault {
     /// Not a length.
     #[error("must be a whole number of bytes from 0 to 2^63-1")]
     Size,
+    /// More annotations than any reader should have to hold.
+    #[error("has more than {MANIFEST_ANNOTATIONS_MAX} entries")]
+    TooManyAnnotations,
     /// More references than are accepted.
     #[error("has more than {MANIFEST_REFERENCES_MAX} entries")]
     TooManyReferences,

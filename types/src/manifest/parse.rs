@@ -5,6 +5,7 @@ use super::error::{ManifestError, ManifestFault};
 use super::json::{Fields, Node};
 use crate::Digest;
 use crate::descriptor::Descriptor;
+use crate::limits::MANIFEST_ANNOTATIONS_MAX;
 use crate::media_type::{DOCKER_IMAGE_CONFIG, ManifestKind, essence};
 use std::collections::BTreeMap;
 
@@ -135,6 +136,9 @@ fn annotations(fields: &Fields<'_>) -> Result<BTreeMap<String, String>, Manifest
     let mut annotations = BTreeMap::new();
     let Some(node) = fields.optional("annotations") else { return Ok(annotations) };
     node.each_field(|key, value| {
+        if annotations.len() == MANIFEST_ANNOTATIONS_MAX {
+            return Err(ManifestFault::TooManyAnnotations.at(node.at()));
+        }
         let value = node.child(key, value);
         match annotations.insert(key.to_owned(), value.text()?) {
             Some(_) => Err(ManifestFault::Duplicate.at(value.at())),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Digest;
-use crate::limits::{MANIFEST_DEPTH_MAX, MANIFEST_REFERENCES_MAX};
+use crate::limits::{MANIFEST_ANNOTATIONS_MAX, MANIFEST_DEPTH_MAX, MANIFEST_REFERENCES_MAX};
 use crate::media_type::{
     DOCKER_IMAGE_CONFIG, DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_IMAGE_INDEX, OCI_IMAGE_MANIFEST,
 };
@@ -317,6 +317,14 @@ fn bounds_depth_and_count() {
     );
     let error = read(&children(MANIFEST_REFERENCES_MAX + 1), None).unwrap_err();
     assert_eq!((error.at.as_str(), error.fault), ("manifests", ManifestFault::TooManyReferences));
+
+    let annotated = |count: usize| {
+        let annotations = (0..count).map(|i| (i.to_string(), Value::from(""))).collect();
+        with(image(), "/annotations", Value::Object(annotations))
+    };
+    assert!(read(&annotated(MANIFEST_ANNOTATIONS_MAX), None).is_ok());
+    let error = read(&annotated(MANIFEST_ANNOTATIONS_MAX + 1), None).unwrap_err();
+    assert_eq!((error.at.as_str(), error.fault), ("annotations", ManifestFault::TooManyAnnotations));
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
