@@ -83,6 +83,31 @@ fn a_truncated_blob_file() {
 }
 
 #[test]
+fn a_damaged_blob_is_asked_for_again_and_healed_by_the_push() {
+    for size in [1_000, 1_000_000] {
+        let mut registry = registry!().start();
+        let bytes = noise(30, size);
+        let digest = registry.repository("a/b").push_blob(&bytes);
+        registry.stop();
+        for (path, _) in find(&registry, |name| has_extension(name, "seg") || !name.contains('.')) {
+            if path.components().any(|part| matches!(part.as_os_str().to_str(), Some("blobs" | "segments"))) {
+                let length = fs::metadata(&path).expect("the file is there").len();
+                let file = OpenOptions::new().write(true).open(&path).expect("the file is there");
+                file.set_len(length / 2).expect("the file can be cut");
+            }
+        }
+        registry.start();
+        let repository = registry.repository("a/b");
+        // What a client asks before a push, and before a mount.
+        registry.endpoint().head(repository.blob(&digest)).expect(404);
+        let mount = format!("/v2/c/d/blobs/uploads/?mount={digest}&from=a/b");
+        registry.endpoint().post(mount).expect(202);
+        repository.push_blob(&bytes);
+        repository.expect_blob(&digest, &bytes);
+    }
+}
+
+#[test]
 fn a_blob_file_that_is_gone() {
     let mut registry = registry!().damaged_at_end().start();
     let bytes = noise(3, 1_000_000);

@@ -25,6 +25,11 @@ impl Registry {
         from: Option<&RepositoryName>,
     ) -> Result<bool> {
         ctx.authorize(Action::Push, repository)?;
+        // A damaged blob is sent again by the client, and healed by that.
+        if !self.is_readable(digest).await.unwrap_or(false) {
+            self.counters().mounts_missed.add(1);
+            return Ok(false);
+        }
         let mounted = self
             .transact(ctx, |view, batch| {
                 if view.blob(digest).map_err(RegistryError::store)?.is_none() {

@@ -4,6 +4,7 @@ use super::body::BlobBody;
 use crate::context::{Action, Context};
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
+use strata_engine::EngineError;
 use strata_engine::meta::View;
 use strata_types::{Digest, RepositoryName};
 
@@ -30,6 +31,8 @@ pub struct BlobRead {
 impl Registry {
     /// Tells whether a blob is in the repository, and how long it is.
     ///
+    /// A blob that is damaged is not there: whoever asks before a push then sends it, and the push heals it.
+    ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`], also where there is no such repository; [`RegistryError::Denied`].
     pub async fn stat_blob(
@@ -39,9 +42,24 @@ impl Registry {
         digest: &Digest,
     ) -> Result<BlobStat> {
         ctx.authorize(Action::Pull, repository)?;
-        linked_size(&self.view()?, repository, digest)?
-            .map(|size| BlobStat { digest: *digest, size })
-            .ok_or_else(|| unknown(repository, digest))
+        if self.view()?.link(repository, digest).map_err(RegistryError::store)?.is_none() {
+            return Err(unknown(repository, digest));
+        }
+        if self.is_readable(digest).await?
+            && let Some(size) = linked_size(&self.view()?, repository, digest)?
+        {
+            return Ok(BlobStat { digest: *digest, size });
+        }
+        Err(unknown(repository, digest))
+    }
+
+    /// Whether the store has the blob and its bytes can be sent.
+    pub(super) async fn is_readable(&self, digest: &Digest) -> Result<bool> {
+        match self.engine().open_blob(digest).await {
+            Ok(body) => Ok(body.is_some()),
+            Err(EngineError::Corrupt { .. }) => Ok(false),
+            Err(error) => Err(RegistryError::store(error)),
+        }
     }
 
     /// Opens a blob of the repository.
