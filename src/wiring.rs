@@ -108,7 +108,7 @@ pub(crate) fn serve(
     reload: impl Fn() -> Result<Config, Problems> + Send + 'static,
 ) -> Result<(), ServeError> {
     let settings = &config.settings;
-    let log = Log::start(settings.log.format, &settings.log.level);
+    let (log, _written_at_the_end) = Log::start(settings.log.format, &settings.log.level);
     raise_open_files();
     // Before any signal is taken: a start that hangs on a bad disk can be ended by the ordinary means.
     let engine = Engine::open(engine_config(settings)).map_err(|error| ServeError::Store {

@@ -119,3 +119,14 @@ fn levels() {
     }
     assert!(registry.log().is_empty(), "{}", registry.log());
 }
+
+#[test]
+fn who_stops_reading_the_log_stops_nothing() {
+    // The log goes into a pipe that nobody reads; it is full after some hundred lines.
+    let pipe = "f=$(mktemp -u); mkfifo \"$f\"; exec 9<>\"$f\"; rm \"$f\"; exec \"$0\" \"$@\" 2>&9";
+    let mut registry = registry!().under(&["sh", "-c", pipe]).start();
+    for _ in 0..1000 {
+        registry.endpoint().get("/v2/").expect(200);
+    }
+    registry.stop();
+}
