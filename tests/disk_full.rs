@@ -200,7 +200,7 @@ fn a_start_on_a_full_disk_says_so_or_serves() {
         Err(refusal) => refusal,
     };
     assert_eq!(status.code(), Some(1), "{log}");
-    assert!(log.contains("room") || log.contains("space"), "the message says what to do: {log}");
+    assert!(log.contains("Make room"), "the message says what to do: {log}");
     std::fs::remove_file(ballast).expect("the ballast can be removed");
     registry.start();
     registry.repository("a/b").expect_blob(&sha256(&bytes), &bytes);

@@ -10,6 +10,11 @@ pub(super) fn on_open(path: &Path, error: &Error) -> EngineError {
     if error.kind() == ErrorKind::IOError && message.contains("lock") && message.contains("LOCK") {
         return EngineError::Locked { pid: None };
     }
+    // The library has no kind of its own for a full disk; opening writes a table of what the log holds. Its words are the system's.
+    let full = ["No space left on device", "Disk quota exceeded"];
+    if error.kind() == ErrorKind::IOError && full.iter().any(|words| message.contains(words)) {
+        return EngineError::NoSpace;
+    }
     unreadable(path, message)
 }
 
