@@ -178,7 +178,7 @@ fn memory_is_bounded_however_many_connections() {
         reader.socket().read_exact(&mut first).expect("an answer begins");
     }
     let peak = registry.process().memory("VmHWM");
-    assert!(peak < 320 << 20, "{} MiB", peak >> 20);
+    assert!(peak < 240 << 20, "{} MiB", peak >> 20);
     // Writers that hold their buffers still must not starve one that moves.
     repository.expect_blob(&digest, &bytes);
     let moving = noise(7, 3 << 20);

@@ -29,7 +29,7 @@ pub struct HttpLimits {
     /// How long requests in flight may take to finish when the server is told to stop. Default 30 s.
     pub drain: Duration,
     /// Bytes that an HTTP/1 connection buffers of a request's body, and of an answer that is not sent from a file.
-    /// At least `header_bytes_max`. Default 256 KiB.
+    /// At least `header_bytes_max`. Default 64 KiB.
     pub buffer_bytes_max: usize,
     /// Bytes of file content that all connections together hold in memory at full speed; beyond it every answer is read in
     /// small pieces. Concerns TLS and HTTP/2 only. Default 256 MiB.
@@ -61,7 +61,7 @@ impl Default for HttpLimits {
             body_stall: Duration::from_mins(1),
             write_stall: Duration::from_mins(1),
             drain: Duration::from_secs(30),
-            buffer_bytes_max: 256 * 1024,
+            buffer_bytes_max: 64 * 1024,
             read_bytes_max: 256 * 1024 * 1024,
             h2_streams_max: 256,
             h2_stream_window: 1024 * 1024,
