@@ -158,11 +158,14 @@ async fn run(
 /// SIGHUP: certificates and the log level.
 fn read_again(running: &ServerHandle, log: &Log, reload: &impl Fn() -> Result<Config, Problems>) {
     match reload() {
-        Ok(fresh) => log.set_level(&fresh.settings.log.level),
+        Ok(fresh) => {
+            log.set_level(&fresh.settings.log.level);
+            tracing::info!("the log level was read again");
+        }
         Err(problems) => tracing::error!(%problems, "the log level stays as it is"),
     }
     match running.reload_tls() {
-        Ok(listeners) => tracing::info!(listeners, "log level and certificates were read again"),
+        Ok(listeners) => tracing::info!(listeners, "certificates were read again"),
         Err(error) => tracing::error!(%error, "the old certificate stays in use"),
     }
 }

@@ -355,9 +355,11 @@ fn errors_markdown() -> String {
     let mut text = String::from(
         "# Errors\n\n\
          <!-- Generated from types/src/error_code.rs by `make docs`; a test compares this file with the code. -->\n\n\
-         Every error is answered with a JSON body `{\"errors\":[{\"code\":…,\"message\":…,\"detail\":…}]}`. `code` is one of the words\n\
+         An error is answered with a JSON body `{\"errors\":[{\"code\":…,\"message\":…,\"detail\":…}]}`. `code` is one of the words\n\
          below and stays as it is named here; `message` is for people and may change; `detail` is there where it helps. The header\n\
          `X-Request-Id` of the answer stands in the log line of the request as well, which also names the cause.\n\n\
+         Not so a request whose head the HTTP parser itself refuses: a malformed one gets 400, one that is too long 431, both with an\n\
+         empty body and without `X-Request-Id`; the log has a line `malformed request` with the peer at level `debug`.\n\n\
          The status is the usual one; a request can give reason for another (a range that does not fit an upload is 416 whatever\n\
          the code).\n\n## Codes of the distribution-spec\n\n| code | status | meaning |\n|---|---|---|\n",
     );

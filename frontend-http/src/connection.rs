@@ -218,7 +218,8 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
             biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
-                    tracing::debug!(%peer, %error, cause = error.source(), "the connection broke");
+                    let what = if error.is_parse() { "malformed request" } else { "the connection broke" };
+                    tracing::debug!(%peer, %error, cause = error.source(), "{what}");
                 }
                 return expired;
             }

@@ -95,10 +95,12 @@ impl<'a> Exchange<'a> {
 
     /// A `Location` for a path of this server.
     pub(crate) fn location(&self, path: &str) -> HeaderValue {
-        match self.app.external_url() {
-            Some(url) => header::value(&format!("{url}{path}")),
-            None => header::value(path),
-        }
+        header::value(&self.url(path))
+    }
+
+    /// How clients reach a path of this server: under the external URL where there is one, else the path alone.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.app.external_url().unwrap_or_default())
     }
 
     /// Whether the client has this content already, by what `If-None-Match` says.

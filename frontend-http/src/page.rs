@@ -35,7 +35,7 @@ pub(crate) fn parse(query: Query<'_>) -> Result<Page, PageError> {
     Ok(Page { n, last })
 }
 
-/// The value of `Link` that leads to the entries after `last`, under the filter of the request.
+/// The value of `Link` that leads to the entries after `last`, under the filter of the request. `path` is a path or a URL.
 pub(crate) fn link(path: &str, n: Option<usize>, last: &str, filter: Option<(&str, &str)>) -> HeaderValue {
     let n = n.map(|n| format!("n={n}&")).unwrap_or_default();
     let filter = filter.map(|(key, value)| format!("{key}={}&", encode(value))).unwrap_or_default();

@@ -83,7 +83,9 @@ enum Mount {
 
 /// A mount that finds nothing is no error: the client gets a session and uploads.
 async fn mount_blob(exchange: &Exchange<'_>, to: &RepositoryName, mount: &str) -> Result<Mount, Refusal> {
-    let digest = Digest::parse(mount)?;
+    let Ok(digest) = Digest::parse(mount) else {
+        return Ok(Mount::Ignored(header::warning("mount was ignored: it is not a digest")));
+    };
     let from = exchange.query.get("from").filter(|from| !from.is_empty());
     let Ok(from) = from.map(|from| RepositoryName::parse(&from)).transpose() else {
         return Ok(Mount::Ignored(header::warning("mount was ignored: from is not a repository name")));

@@ -31,7 +31,7 @@ impl Collector for Store {
                 FigureKind::Gauge => encode::gauge(&mut encoder, &name, help, figure.value)?,
             }
         }
-        let help = "1 when the store takes no writes until it is restarted";
+        let help = "1 while the store refuses pushes: free space is below the reserve, or a write failed and it waits for a restart";
         encode::gauge(&mut encoder, "strata_store_read_only", help, u64::from(self.read_only))
     }
 }

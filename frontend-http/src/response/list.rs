@@ -25,7 +25,8 @@ pub(crate) fn tags(
     }
     let tags: Vec<&str> = found.tags.iter().map(strata_types::Tag::as_str).collect();
     let last = found.more.then(|| tags.last().copied()).flatten();
-    let link = last.map(|last| page::link(&format!("/v2/{repository}/tags/list"), asked.n, last, None));
+    let link = last
+        .map(|last| page::link(&exchange.url(&format!("/v2/{repository}/tags/list")), asked.n, last, None));
     page(exchange, json_bytes(&Tags { name: repository.as_str(), tags }), header::JSON, link)
 }
 
@@ -41,7 +42,7 @@ pub(crate) fn catalog(
     }
     let repositories: Vec<&str> = found.repositories.iter().map(RepositoryName::as_str).collect();
     let last = found.more.then(|| repositories.last().copied()).flatten();
-    let link = last.map(|last| page::link("/v2/_catalog", asked.n, last, None));
+    let link = last.map(|last| page::link(&exchange.url("/v2/_catalog"), asked.n, last, None));
     page(exchange, json_bytes(&Repositories { repositories }), header::JSON, link)
 }
 
@@ -54,7 +55,7 @@ pub(crate) fn referrers(
     found: &ReferrerPage,
 ) -> Result<Response, Refusal> {
     let filter = artifact_type.map(|kind| ("artifactType", kind));
-    let path = || format!("/v2/{repository}/referrers/{subject}");
+    let path = || exchange.url(&format!("/v2/{repository}/referrers/{subject}"));
     let link = found.next.map(|next| page::link(&path(), asked.n, &next.to_string(), filter));
     let mut response = page(exchange, index_of(&found.descriptors), header::INDEX, link)?;
     if let Some((name, _)) = filter {
