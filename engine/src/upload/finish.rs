@@ -287,6 +287,7 @@ impl Finish {
             if self.store.gate.poisoned().is_none() {
                 fall_back(&session, self.file.as_deref());
             }
+            session.hold.release();
         } else {
             self.store.counters.uploads_abandoned.add(1);
         }
@@ -306,7 +307,9 @@ impl Finish {
 
     fn done(mut self: Box<Self>, record: BlobRecord) {
         // The session is free before anybody is told.
-        self.session = None;
+        if let Some(session) = self.session.take() {
+            session.hold.release();
+        }
         drop(self.answer.send(Ok(record)));
     }
 }

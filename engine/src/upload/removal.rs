@@ -25,7 +25,7 @@ pub(crate) fn remove_session(
     let id = *session.hold.id();
     remove_row(store, id, &record, move |outcome| {
         // The session is free before anybody is told.
-        drop(session);
+        session.hold.release();
         then(outcome);
     });
 }

@@ -23,7 +23,7 @@ struct Entry {
     released: Arc<Notify>,
 }
 
-/// The right to write to a session, until it is dropped.
+/// The right to write to a session, until it is released or dropped.
 #[derive(Debug)]
 pub(crate) struct Hold {
     id: UploadId,
@@ -120,10 +120,22 @@ impl Hold {
     }
 }
 
+impl Hold {
+    /// Gives the session back now, before whoever waits is told: others may share this value for a moment longer. Idempotent.
+    pub(crate) fn release(&self) {
+        let mut taken = lock(&self.sessions.0);
+        // Somebody else may have it by now.
+        if taken.get(&self.id).is_some_and(|entry| Arc::ptr_eq(entry, &self.entry)) {
+            taken.remove(&self.id);
+        }
+        drop(taken);
+        self.entry.released.notify_waiters();
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
-        lock(&self.sessions.0).remove(&self.id);
-        self.entry.released.notify_waiters();
+        self.release();
     }
 }
 
@@ -155,6 +167,19 @@ mod tests {
         drop(hold);
         assert!(matches!(now(sessions.offset(&id)), Some(Ok(None))));
         assert!(!sessions.cancel(&id));
+    }
+
+    #[test]
+    fn a_late_drop_takes_nothing_from_the_next_writer() {
+        let sessions = Arc::new(Sessions::default());
+        let id = UploadId::from_random([1; 16]);
+        let Some(Taken::Free(first)) = now(sessions.take(&id)) else { panic!("free") };
+        first.release();
+        let Some(Taken::Free(second)) = now(sessions.take(&id)) else { panic!("released") };
+        drop(first);
+        assert!(matches!(now(sessions.take(&id)), Some(Taken::Busy(0))));
+        drop(second);
+        assert_eq!(sessions.count(), 0);
     }
 
     #[test]

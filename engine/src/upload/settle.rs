@@ -53,7 +53,7 @@ fn settle(mut upload: Upload, answer: Answer) {
         Err(error) => {
             fall_back(&session, upload.large.as_ref().map(|large| &*large.file));
             drop(upload);
-            drop(session);
+            session.hold.release();
             return tell(answer, Err(error));
         }
     };
@@ -62,7 +62,7 @@ fn settle(mut upload: Upload, answer: Answer) {
     checkpoint::commit(&store, &session, file, record, move |outcome| {
         let id = *held.hold.id();
         // The session is free before anybody is told.
-        drop(held);
+        held.hold.release();
         tell(answer, outcome.map(|record| UploadStatus { id, offset, algorithm: record.algorithm }));
         drop(pending);
     });

@@ -102,9 +102,12 @@ impl Checker<'_> {
                 self.disagrees(row, "the back edge");
             }
             let is_blob = roles.contains(EdgeRole::Config) || roles.contains(EdgeRole::Layer);
-            let lacks_blob = is_blob && self.view.raw(&key::link(repository, &child))?.is_none();
-            let is_child = roles.contains(EdgeRole::Child);
-            if lacks_blob || (is_child && self.view.raw(&key::manifest(repository, &child))?.is_none()) {
+            let lacks_link = self.view.raw(&key::link(repository, &child))?.is_none();
+            // An index may list blobs, as build caches do: a child is a manifest or a blob.
+            let lacks_child = lacks_link
+                && roles.contains(EdgeRole::Child)
+                && self.view.raw(&key::manifest(repository, &child))?.is_none();
+            if (is_blob && lacks_link) || lacks_child {
                 self.found(row, Problem::Dangling { digest: child });
             }
         }

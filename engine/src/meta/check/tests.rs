@@ -217,6 +217,18 @@ fn what_a_client_may_do_is_only_noted() {
     assert!(found[0].to_string().contains("not in the repository"));
 }
 
+#[test]
+fn a_child_may_be_a_blob() {
+    let store = store();
+    let repository = RepositoryName::parse("a/b").unwrap();
+    let mut batch = Batch::new(UnixMillis(6));
+    let view = View::new(store.view().unwrap());
+    let cache = [(EdgeRole::Child, digest("layer"))];
+    batch.put_manifest(&view, &put(&repository, "cache", &cache, &[])).unwrap();
+    commit(&store, batch).unwrap();
+    assert_eq!(findings(&store).0, []);
+}
+
 /// A view in which one key cannot be read.
 #[derive(Debug)]
 struct Damaged {

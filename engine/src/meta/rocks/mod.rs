@@ -41,11 +41,11 @@ impl RocksStore {
     /// lost acknowledged commits; nothing was changed then.
     pub fn open(directory: &Path, config: &RocksConfig) -> Result<Self, EngineError> {
         let library = directory.join(LIBRARY_DIR);
+        let options = options::database(config);
+        watermark::verify(directory, &library, &options)?;
         std::fs::create_dir_all(&library)
             .map_err(|error| EngineError::io(format!("creating {}", library.display()), error))?;
         failure::refuse_headless(&library)?;
-        let options = options::database(config);
-        watermark::verify(directory, &library, &options)?;
         let db = DB::open(&options, &library).map_err(|error| failure::on_open(&library, &error))?;
         let db = Arc::new(db);
         let watermark = Watermark::open(directory, &library, db.latest_sequence_number())?;

@@ -239,6 +239,37 @@ fn a_missing_log_is_told() {
 }
 
 #[test]
+fn a_lost_log_is_told_and_can_be_put_back() {
+    for remove in [true, false] {
+        let directory = killed(10);
+        let log = write_ahead_log(directory.path());
+        let bytes = std::fs::read(&log).unwrap();
+        if remove {
+            std::fs::remove_file(&log).unwrap();
+        } else {
+            std::fs::write(&log, b"").unwrap();
+        }
+        let opened = RocksStore::open_read_only(directory.path(), &small());
+        assert!(matches!(opened, Err(EngineError::StoreUnreadable { .. })), "{opened:?}");
+        let opened = RocksStore::open(directory.path(), &small());
+        assert!(matches!(opened, Err(EngineError::StoreUnreadable { .. })), "{opened:?}");
+        std::fs::write(&log, &bytes).unwrap();
+        let store = RocksStore::open(directory.path(), &small()).unwrap();
+        assert!(get(&store, "log 00009").unwrap().is_some());
+    }
+}
+
+#[test]
+fn a_lost_database_is_told() {
+    let directory = killed(10);
+    let library = directory.path().join(LIBRARY_DIR);
+    std::fs::remove_dir_all(&library).unwrap();
+    let opened = RocksStore::open(directory.path(), &small());
+    assert!(matches!(opened, Err(EngineError::StoreUnreadable { .. })), "{opened:?}");
+    assert!(!library.exists());
+}
+
+#[test]
 fn a_torn_tail_is_cut_in_silence() {
     let whole = killed(10);
     let log = write_ahead_log(whole.path());

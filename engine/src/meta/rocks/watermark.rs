@@ -51,12 +51,17 @@ impl Watermark {
     }
 }
 
-/// Makes sure, without changing a file, that replaying the write-ahead log gives everything that was acknowledged.
+/// Makes sure, without changing a file, that tables and write-ahead log together give everything that was acknowledged. An
+/// opening that writes would note a lost log as if nothing had been in it, and a log put back later would not be read.
 pub(super) fn verify(directory: &Path, library: &Path, options: &Options) -> Result<(), EngineError> {
     let path = directory.join(FILE);
-    if !path.exists() || !has_log(library) {
+    if !path.exists() {
         return Ok(());
     }
+    if !library.exists() || std::fs::read_dir(library).is_ok_and(|mut entries| entries.next().is_none()) {
+        return check(&path, library, 0);
+    }
+    failure::refuse_headless(library)?;
     let db =
         DB::open_for_read_only(options, library, false).map_err(|error| failure::on_open(library, &error))?;
     check(&path, library, db.latest_sequence_number())
@@ -75,21 +80,12 @@ fn check(path: &Path, library: &Path, found: u64) -> Result<(), EngineError> {
     Err(failure::unreadable(
         library,
         &format!(
-            "its write-ahead log is damaged: {} acknowledged changes are missing (it ends at {found}, {synced} were \
+            "its write-ahead log is damaged or missing: {} acknowledged changes are missing (it ends at {found}, {synced} were \
              acknowledged). To go on without them, remove {}",
             synced - found,
             path.display()
         ),
     ))
-}
-
-/// Whether there is anything to replay.
-fn has_log(library: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(library) else { return false };
-    entries.flatten().any(|entry| {
-        let is_log = entry.path().extension().is_some_and(|extension| extension == "log");
-        is_log && entry.metadata().is_ok_and(|metadata| metadata.len() > 0)
-    })
 }
 
 fn encode(sequence: u64) -> [u8; 16] {
