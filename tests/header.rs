@@ -160,6 +160,17 @@ fn locations_stand_behind_the_url_that_clients_use() {
 }
 
 #[test]
+fn links_stand_behind_the_url_that_clients_use() {
+    let registry = registry!().config("[http]\nexternal-url = \"https://r.example/pre\"\n").start();
+    let (bytes, repositories) = (noise(3, 100), ["a/b", "z/last"].map(|name| registry.repository(name)));
+    for repository in &repositories {
+        registry.endpoint().send(&repository.post_blob(&sha256(&bytes), &bytes)).expect(201);
+    }
+    let response = registry.endpoint().get("/v2/_catalog?n=1").expect(200);
+    response.expect_header("link", "<https://r.example/pre/v2/_catalog?n=1&last=a%2Fb>; rel=\"next\"");
+}
+
+#[test]
 fn too_many_tags_at_once() {
     let registry = registry!().start();
     let (repository, image) = filled(&registry);
