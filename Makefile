@@ -77,7 +77,7 @@ fuzz: ## the parsers of outside bytes under a fuzzer, a minute each (needs a nig
 
 .PHONY: bench
 bench: build ## one table: Strata beside docker-registry and nginx
-	@dev/setup bench
+	@dev/setup compare
 	$(ENVIRONMENT)
 	dev/bench
 

@@ -17,6 +17,9 @@ helm4   v4.3.1   helm.sh/helm/v4/cmd/helm
 cosign2 v2.6.5   github.com/sigstore/cosign/v2/cmd/cosign
 cosign3 v3.1.3   github.com/sigstore/cosign/v3/cmd/cosign
 conformance 967efdc079b91785ad18c77cc4f8991a47feefbf github.com/opencontainers/distribution-spec/conformance
+distribution v3.1.1 github.com/distribution/distribution/v3/cmd/registry
+zot     v2.1.20  zotregistry.dev/zot/v2/cmd/zot
+zb      v2.1.20  zotregistry.dev/zot/v2/cmd/zb
 '
 
 # The ginkgo suite is a Go *test* package in an untagged nested module. The first version is the one of the tag v1.1.1;
@@ -73,13 +76,15 @@ go_ready() {
 # VERSION. `go install PACKAGE@VERSION` would do for most, but it cannot build a test package, and it asks the
 # module proxy for the list of all versions, which not every proxy has.
 compile() {
-  local package=$1 version=$2 output=$3 started=$SECONDS work
+  local package=$1 version=$2 output=$3 started=$SECONDS work tests=''
   shift 3
+  # Only a test package needs the modules of its tests, and there are many of those.
+  [ "$2" != test ] || tests=-t
   go_ready || return 1
   mkdir -p "$tools_cache"
   work=$(mktemp -d "$tools_cache/build.XXXXXX")
   tools_say "building $(basename "$output") $version"
-  if ! (cd "$work" && export GOFLAGS=-buildvcs=false && go mod init strata.invalid/build && go get -t "$package@$version" \
+  if ! (cd "$work" && export GOFLAGS=-buildvcs=false && go mod init strata.invalid/build && go get $tests "$package@$version" \
     && nice "$@" -trimpath -ldflags='-s -w' -o "$work/out" "$package") >"$work/log" 2>&1; then
     grep -v -E '^go: (downloading|added|creating)' "$work/log" | tail -n 4 >&2
     rm -rf "$work"
