@@ -141,6 +141,9 @@ async fn run(
     let running = server.handle();
     shutdown::on_hangup(move || read_again(&running, &log, &reload)).map_err(ServeError::System)?;
     tokio::spawn(housekeep(registry));
+    for path in engine.fast_paths().iter().chain(&server.fast_paths()) {
+        tracing::info!(setting = path.setting, taken = path.taken, why = %path.why, "fast path");
+    }
     announce(&server.addresses(), &settings.storage.data);
 
     let bound = settings.http.drain.duration() + CLOSE;
@@ -258,7 +261,7 @@ pub(crate) fn engine_config(settings: &Settings) -> EngineConfig {
         open_files_max: storage.open_files as usize,
         hash_threads: storage.hash_threads as usize,
         io_threads: storage.io_threads as usize,
-        direct_io: storage.direct_io,
+        fast_paths: strata_engine::FastPaths { direct_io: storage.direct_io.is_wanted() },
         ..EngineConfig::new(&storage.data)
     }
 }
@@ -290,7 +293,8 @@ fn http_config(config: &Config) -> HttpConfig {
         h2_streams_max: http.http2_streams,
         ..HttpLimits::default()
     };
-    HttpConfig { listeners: config.listeners.iter().map(listener_config).collect(), limits }
+    let fast_paths = strata_frontend_http::FastPaths { zero_copy: http.zero_copy.is_wanted() };
+    HttpConfig { listeners: config.listeners.iter().map(listener_config).collect(), limits, fast_paths }
 }
 
 fn listener_config(listener: &Listener) -> ListenerConfig {
@@ -312,6 +316,7 @@ mod tests {
         assert_eq!(engine_config(&config.settings), EngineConfig::new("./strata-data"));
         assert_eq!(registry_config(&config.settings), RegistryConfig::default());
         assert_eq!(http_config(&config).limits, HttpLimits::default());
+        assert_eq!(http_config(&config).fast_paths, strata_frontend_http::FastPaths::AUTO);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Settings of the engine: plain values with their defaults. Knows no file format and no environment; the root crate fills it.
 
+use crate::fast_path::FastPaths;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,8 +25,8 @@ pub struct EngineConfig {
     pub hash_threads: usize,
     /// Threads that read, write and sync files; 0 means four for each processor, at least eight.
     pub io_threads: usize,
-    /// Whether large uploads are written past the page cache, where the file system can (`storage.direct-io`).
-    pub direct_io: bool,
+    /// Which fast paths may be taken.
+    pub fast_paths: FastPaths,
     /// Length at which a segment file is closed and the next one begun, bytes.
     pub segment_bytes_max: u64,
 }
@@ -42,7 +43,7 @@ impl EngineConfig {
             open_files_max: 512,
             hash_threads: 0,
             io_threads: 0,
-            direct_io: true,
+            fast_paths: FastPaths::AUTO,
             segment_bytes_max: 256 * 1024 * 1024,
         }
     }

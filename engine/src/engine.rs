@@ -22,7 +22,7 @@ use crate::upload::{self, Sessions, UploadStatus, UploadWriter};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use strata_types::{Algorithm, Digest, RepositoryName, UploadId};
+use strata_types::{Algorithm, Digest, FastPath, RepositoryName, UploadId};
 
 /// Name of the metadata store's directory in a data directory.
 pub(crate) const META: &str = "meta";
@@ -70,6 +70,7 @@ pub struct Engine {
 struct Open {
     store: Arc<Store>,
     identity: StoreIdentity,
+    fast_paths: Vec<FastPath>,
     closed: AtomicBool,
     _lock: Option<DirLock>,
 }
@@ -122,9 +123,9 @@ impl Engine {
             Arc::clone(&writers),
             Arc::clone(&pending),
             recovered.generation_next,
-            config.direct_io,
+            config.fast_paths.direct_io,
         );
-        files.probe_direct();
+        let fast_paths = vec![files.probe_direct()];
         let appender = Appender::start(
             Arc::clone(&disk),
             Arc::clone(&gate),
@@ -149,7 +150,8 @@ impl Engine {
             files,
             pending,
         };
-        let open = Open { store: Arc::new(store), identity, closed: AtomicBool::new(false), _lock: lock };
+        let store = Arc::new(store);
+        let open = Open { store, identity, fast_paths, closed: AtomicBool::new(false), _lock: lock };
         Ok(Self { open: Arc::new(open) })
     }
 
@@ -189,6 +191,11 @@ impl Engine {
     /// The random number that tells this store from others, and its format version.
     pub fn identity(&self) -> StoreIdentity {
         self.open.identity
+    }
+
+    /// Which fast paths were chosen when the store was opened, and why.
+    pub fn fast_paths(&self) -> &[FastPath] {
+        &self.open.fast_paths
     }
 
     /// Opens a blob, whichever repositories may read it; `None` where the store does not have it. Ranges are the reader's.

@@ -146,7 +146,9 @@ impl<H: Handler> Life<H> {
             preface = preface::read(&mut socket) => preface.ok()?,
             verdict = self.overseer.next() => return verdict.expiry(),
         };
-        let stream = ZeroCopyStream::new(socket, preface.bytes);
+        let zero_copy = self.shared.fast_paths.zero_copy && !preface.is_h2;
+        let queue = zero_copy.then(Queue::new).flatten();
+        let stream = ZeroCopyStream::new(socket, preface.bytes, queue);
         if preface.is_h2 {
             return self.h2(stream).await;
         }

@@ -4,6 +4,7 @@ use crate::body::{RequestBody, ResponseBody};
 use crate::connection::ConnectionInfo;
 use crate::connection_metrics::ServerMetrics;
 use crate::drain::{Connections, DrainReport};
+use crate::fast_path::FastPaths;
 use crate::limits::HttpLimits;
 use crate::listener::Listener;
 use crate::read_budget::ReadBudget;
@@ -16,6 +17,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use strata_types::FastPath;
 
 /// What answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -34,6 +36,8 @@ pub struct HttpConfig {
     pub listeners: Vec<ListenerConfig>,
     /// Limits of all of them together.
     pub limits: HttpLimits,
+    /// Which fast paths may be taken.
+    pub fast_paths: FastPaths,
 }
 
 /// One address to listen at.
@@ -89,6 +93,7 @@ pub struct Server<H> {
 pub(crate) struct Shared<H> {
     pub(crate) handler: Arc<H>,
     pub(crate) limits: HttpLimits,
+    pub(crate) fast_paths: FastPaths,
     pub(crate) connections: Connections,
     pub(crate) read_budget: ReadBudget,
     pub(crate) metrics: Arc<ServerMetrics>,
@@ -111,6 +116,7 @@ impl<H: Handler> Server<H> {
         let shared = Shared {
             handler,
             limits: config.limits.clone(),
+            fast_paths: config.fast_paths,
             connections: Connections::new(config.limits.connections_max),
             read_budget: ReadBudget::new(config.limits.read_bytes_max),
             metrics: Arc::new(metrics),
@@ -121,6 +127,11 @@ impl<H: Handler> Server<H> {
     /// Where the server listens, in the order of the configuration, and whether with TLS.
     pub fn addresses(&self) -> Vec<(SocketAddr, bool)> {
         self.listeners.iter().map(|listener| (listener.address, listener.tls.is_some())).collect()
+    }
+
+    /// Which fast paths were chosen, and why.
+    pub fn fast_paths(&self) -> Vec<FastPath> {
+        self.shared.fast_paths.chosen()
     }
 
     /// What stays in hand while [`run`](Self::run) has the server.

@@ -17,4 +17,19 @@ mod region;
 mod stream;
 
 pub(crate) use queue::{FRAME_MAX, Queue};
+use strata_types::FastPath;
 pub(crate) use stream::ZeroCopyStream;
+
+/// What becomes of sending without a copy, where it is `wanted`.
+pub(crate) fn fast_path(wanted: bool) -> FastPath {
+    const SETTING: &str = "http.zero-copy";
+    if !wanted {
+        return FastPath::switched_off(SETTING);
+    }
+    match Queue::new() {
+        Some(_) => FastPath::taken(SETTING, "files go to plain HTTP/1 clients by sendfile"),
+        None => {
+            FastPath::refused(SETTING, "no address space is left for stand-ins, files are read and written")
+        }
+    }
+}

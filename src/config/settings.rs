@@ -23,6 +23,23 @@ words! {
 }
 
 words! {
+    /// Whether a fast path may be taken. None is needed for any promise; `off` is for finding faults, and for comparing.
+    FastPath {
+        /// Where the system has it.
+        Auto = "auto",
+        /// Never.
+        Off = "off",
+    }
+}
+
+impl FastPath {
+    /// Whether it may be taken.
+    pub(crate) fn is_wanted(self) -> bool {
+        self == FastPath::Auto
+    }
+}
+
+words! {
     /// Who may do what.
     AuthMode {
         /// No accounts: whoever reaches the address may do everything.
@@ -116,6 +133,9 @@ settings! {
         /// Memory for file content on its way to TLS and HTTP/2 clients, all connections together. Beyond it every answer is
         /// read in small pieces. Plain HTTP/1.1 needs none, the kernel sends files itself.
         read_memory: ByteSize = "256 MiB";
+        /// `"auto"` lets the kernel send files to plain HTTP/1.1 clients (sendfile), `"off"` reads and writes them. What was
+        /// chosen is logged at start.
+        zero_copy: FastPath = "auto";
         /// Requests at the same time on one HTTP/2 connection.
         http2_streams: u32 = "256";
         /// How long requests that are being answered may go on after SIGTERM or SIGINT. Then their connections are closed.
@@ -140,8 +160,9 @@ settings! {
         hash_threads: u32 = "0";
         /// Threads that read, write and sync files. 0 means four for each processor, at least eight.
         io_threads: u32 = "0";
-        /// Writes large uploads past the page cache, where the file system can.
-        direct_io: bool = "true";
+        /// `"auto"` writes large uploads past the page cache where the file system can, `"off"` never. What was chosen is
+        /// logged at start.
+        direct_io: FastPath = "auto";
     }
 
     /// What a repository takes.

@@ -6,6 +6,7 @@
 pub mod descriptor;
 pub mod digest;
 pub mod error_code;
+pub mod fast_path;
 pub mod limits;
 pub mod manifest;
 pub mod media_type;
@@ -17,6 +18,7 @@ pub mod upload_id;
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError};
 pub use error_code::{ErrorCode, Failure, Outcome};
+pub use fast_path::FastPath;
 pub use manifest::{Manifest, ManifestError};
 pub use media_type::ManifestKind;
 pub use name::{NameError, RepositoryName};

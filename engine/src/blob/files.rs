@@ -13,6 +13,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use strata_types::FastPath;
 
 type Synced = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
 
@@ -183,14 +184,17 @@ impl Files {
     }
 
     /// Finds out, by trying, whether files here can be written past the page cache.
-    pub(crate) fn probe_direct(self: &Arc<Self>) {
+    pub(crate) fn probe_direct(self: &Arc<Self>) -> FastPath {
+        const SETTING: &str = "storage.direct-io";
         if !self.direct.load(Ordering::Relaxed) {
-            return;
+            return FastPath::switched_off(SETTING);
         }
         let possible = self.create().is_ok_and(|file| file.direct_handle().is_some());
         self.direct.store(possible, Ordering::Relaxed);
-        if !possible {
-            tracing::info!("the data directory takes no direct writes; uploads go through the page cache");
+        if possible {
+            FastPath::taken(SETTING, "large uploads are written past the page cache")
+        } else {
+            FastPath::refused(SETTING, "the file system refuses it, uploads go through the page cache")
         }
     }
 }

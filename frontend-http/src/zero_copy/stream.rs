@@ -59,9 +59,9 @@ impl std::fmt::Debug for Work {
 }
 
 impl ZeroCopyStream {
-    /// Wraps a socket that speaks plain HTTP. `prefix` was read from it already.
-    pub(crate) fn new(socket: Socket, prefix: Bytes) -> Self {
-        Self { socket, queue: Queue::new(), prefix, turn: 0, work: Work::None }
+    /// Wraps a socket that speaks plain HTTP. `prefix` was read from it already. Without a queue everything is written as it is.
+    pub(crate) fn new(socket: Socket, prefix: Bytes, queue: Option<Arc<Queue>>) -> Self {
+        Self { socket, queue, prefix, turn: 0, work: Work::None }
     }
 
     /// The queue that bodies of this connection may use; `None` where zero copy is not to be had.

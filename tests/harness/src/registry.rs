@@ -14,6 +14,9 @@ use tempfile::TempDir;
 /// A server told to stop with nothing in flight is gone within this.
 const STOP_BOUND: Duration = Duration::from_secs(15);
 
+/// The variables that switch fast paths off.
+pub const FAST_PATHS: [&str; 2] = ["STRATA_HTTP_ZERO_COPY", "STRATA_STORAGE_DIRECT_IO"];
+
 /// How a [`TestRegistry`] is started.
 #[derive(Debug)]
 pub struct Builder {
@@ -185,6 +188,13 @@ impl TestRegistry {
         self.directory.path().join("log")
     }
 
+    /// With `STRATA_TEST_FAST_PATHS=off` every server of the tests takes the ways that work everywhere, unless it is told otherwise.
+    fn switch_fast_paths(command: &mut Command) {
+        if std::env::var_os("STRATA_TEST_FAST_PATHS").is_some_and(|value| value == "off") {
+            command.envs(FAST_PATHS.map(|variable| (variable, "off")));
+        }
+    }
+
     fn command(&self, listen: &str) -> Command {
         let data = self.data();
         let mut command = match self.builder.under.split_first() {
@@ -204,6 +214,7 @@ impl TestRegistry {
             fs::write(&path, text).expect("the configuration file can be written");
             command.arg("--config").arg(path);
         }
+        TestRegistry::switch_fast_paths(&mut command);
         command
             .args(&self.builder.arguments)
             .envs(self.builder.environment.iter().map(|(name, value)| (name, value)));

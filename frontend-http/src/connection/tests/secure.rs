@@ -361,7 +361,7 @@ async fn unusable_identities_are_named_at_the_start() {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let listeners = vec![ListenerConfig { address, tls: Some(config.clone()) }];
         let app = Arc::new(super::server::TestApp::default());
-        Server::bind(&HttpConfig { listeners, limits: HttpLimits::default() }, app).unwrap_err()
+        Server::bind(&HttpConfig { listeners, ..HttpConfig::default() }, app).unwrap_err()
     };
     let identity = Identity::new();
     let other = Identity::new();
@@ -397,7 +397,7 @@ async fn one_server_listens_at_several_addresses() {
         ListenerConfig { address, tls: Some(identity.config.clone()) },
     ];
     let app = Arc::new(super::server::TestApp::default());
-    let server = Server::bind(&HttpConfig { listeners, limits: HttpLimits::default() }, app).unwrap();
+    let server = Server::bind(&HttpConfig { listeners, ..HttpConfig::default() }, app).unwrap();
     let addresses = server.addresses();
     assert_eq!(addresses.iter().map(|(_, tls)| *tls).collect::<Vec<_>>(), [false, true]);
     let running = tokio::spawn(server.run(std::future::pending()));
@@ -406,7 +406,7 @@ async fn one_server_listens_at_several_addresses() {
     assert_eq!(Client::over(stream).get("/bytes/2").await.1, 2);
     running.abort();
 
-    let none = HttpConfig { listeners: Vec::new(), limits: HttpLimits::default() };
+    let none = HttpConfig { listeners: Vec::new(), ..HttpConfig::default() };
     let app = Arc::new(super::server::TestApp::default());
     assert!(matches!(Server::bind(&none, app).unwrap_err(), HttpError::NoListener));
 }
@@ -416,6 +416,6 @@ async fn an_address_that_is_taken_is_named() {
     let server = TestServer::start(HttpLimits::default());
     let listeners = vec![ListenerConfig { address: server.address, tls: None }];
     let app = Arc::new(super::server::TestApp::default());
-    let error = Server::bind(&HttpConfig { listeners, limits: HttpLimits::default() }, app).unwrap_err();
+    let error = Server::bind(&HttpConfig { listeners, ..HttpConfig::default() }, app).unwrap_err();
     assert!(error.to_string().contains(&server.address.to_string()), "{error}");
 }

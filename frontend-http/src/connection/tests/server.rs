@@ -246,7 +246,9 @@ impl TestServer {
     pub(super) fn start_with(limits: HttpLimits, tls: Option<TlsConfig>) -> Self {
         let app = Arc::new(TestApp::default());
         let listeners = vec![ListenerConfig { address: SocketAddr::from(([127, 0, 0, 1], 0)), tls }];
-        let server = Server::bind(&HttpConfig { listeners, limits }, Arc::clone(&app)).unwrap();
+        let server =
+            Server::bind(&HttpConfig { listeners, limits, ..HttpConfig::default() }, Arc::clone(&app))
+                .unwrap();
         let (address, _) = server.addresses()[0];
         let handle = server.handle();
         let (stop, stopped) = oneshot::channel();

@@ -41,7 +41,8 @@ async fn pair() -> (ZeroCopyStream, TcpStream) {
     let client = TcpStream::connect(address).await.unwrap();
     let (server, _) = listener.accept().await.unwrap();
     let metrics = Arc::new(ListenerMetrics::new(address, false));
-    (ZeroCopyStream::new(Socket::new(server, Activity::new(), metrics), Bytes::new()), client)
+    let queue = super::Queue::new();
+    (ZeroCopyStream::new(Socket::new(server, Activity::new(), metrics), Bytes::new(), queue), client)
 }
 
 fn file(bytes: &[u8]) -> Arc<dyn FileSource> {
