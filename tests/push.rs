@@ -117,7 +117,7 @@ fn every_way_at_every_size_sha512() {
 #[test]
 fn every_way_at_every_size_through_the_page_cache_with_little_memory() {
     let config =
-        "[storage]\ndirect-io = false\nbuffer-memory = \"8 MiB\"\nhash-threads = 1\nio-threads = 1\n";
+        "[storage]\ndirect-io = \"off\"\nbuffer-memory = \"8 MiB\"\nhash-threads = 1\nio-threads = 1\n";
     every_way_at_every_size(Algorithm::Sha256, config);
 }
 
