@@ -293,7 +293,10 @@ fn http_config(config: &Config) -> HttpConfig {
         h2_streams_max: http.http2_streams,
         ..HttpLimits::default()
     };
-    let fast_paths = strata_frontend_http::FastPaths { zero_copy: http.zero_copy.is_wanted() };
+    let fast_paths = strata_frontend_http::FastPaths {
+        zero_copy: http.zero_copy.is_wanted(),
+        local_unpaced: http.local_unpaced.is_wanted(),
+    };
     HttpConfig { listeners: config.listeners.iter().map(listener_config).collect(), limits, fast_paths }
 }
 

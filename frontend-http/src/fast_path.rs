@@ -3,7 +3,7 @@
 //! A new one is a field of [`FastPaths`] with a setting of its name in the root crate, and an entry of [`FastPaths::chosen`]
 //! that says after a probe what became of it. Nothing else decides: connections look at what was chosen.
 
-use crate::zero_copy;
+use crate::{congestion, zero_copy};
 use strata_types::FastPath;
 
 /// Which fast paths the frontend may take where the system has them. Each has a way beside it that works everywhere; what was
@@ -12,13 +12,15 @@ use strata_types::FastPath;
 pub struct FastPaths {
     /// Files go to plain HTTP/1 clients by sendfile (`http.zero-copy`).
     pub zero_copy: bool,
+    /// Connections from this machine are not paced by timers (`http.local-unpaced`).
+    pub local_unpaced: bool,
 }
 
 impl FastPaths {
     /// All that the system has.
-    pub const AUTO: Self = Self { zero_copy: true };
+    pub const AUTO: Self = Self { zero_copy: true, local_unpaced: true };
     /// None.
-    pub const OFF: Self = Self { zero_copy: false };
+    pub const OFF: Self = Self { zero_copy: false, local_unpaced: false };
 }
 
 impl Default for FastPaths {
@@ -30,6 +32,6 @@ impl Default for FastPaths {
 impl FastPaths {
     /// What becomes of each here, and why.
     pub(crate) fn chosen(self) -> Vec<FastPath> {
-        vec![zero_copy::fast_path(self.zero_copy)]
+        vec![zero_copy::fast_path(self.zero_copy), congestion::fast_path(self.local_unpaced)]
     }
 }

@@ -24,6 +24,7 @@ mod transfer;
 // connection side
 mod activity;
 mod body;
+mod congestion;
 mod connection;
 mod connection_metrics;
 mod drain;

@@ -1,8 +1,10 @@
 //! One listening socket: bound, accepting, never giving up.
 
+use crate::congestion::Paced;
 use crate::connection;
 use crate::connection_metrics::ListenerMetrics;
 use crate::drain::Connections;
+use crate::fast_path::FastPaths;
 use crate::serve::{Handler, HttpError, ListenerConfig, Shared};
 use crate::spawn::spawn;
 use crate::tls::Tls;
@@ -12,7 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 
 /// Connections that the kernel holds until they are accepted; it takes the smaller of this and `net.core.somaxconn`.
@@ -31,6 +33,8 @@ pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) metrics: Arc<ListenerMetrics>,
+    /// What connections from elsewhere get, where those from this machine get something else.
+    paced: Option<Paced>,
 }
 
 impl Listener {
@@ -38,13 +42,15 @@ impl Listener {
     ///
     /// # Errors
     /// `HttpError::Bind` with the address, `HttpError::Tls`.
-    pub(crate) fn bind(config: &ListenerConfig) -> Result<Self, HttpError> {
+    pub(crate) fn bind(config: &ListenerConfig, fast_paths: FastPaths) -> Result<Self, HttpError> {
         let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new);
         let failed = |source| HttpError::Bind { address: config.address, source };
         let socket = listen(config.address).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
+        let paced = if fast_paths.local_unpaced { Paced::find() } else { None };
+        let paced = paced.filter(|_| Paced::prepare(&socket).is_ok());
         let metrics = Arc::new(ListenerMetrics::new(address, tls.is_some()));
-        Ok(Self { socket, address, tls, metrics })
+        Ok(Self { socket, address, tls, metrics, paced })
     }
 
     /// Accepts and serves connections for ever.
@@ -54,6 +60,7 @@ impl Listener {
             match self.socket.accept().await {
                 Ok((stream, peer)) => {
                     trouble.over();
+                    self.settle(&stream, peer);
                     let slot = shared.connections.slot().await;
                     self.metrics.accepted.increment();
                     let (tls, metrics) = (self.tls.clone(), Arc::clone(&self.metrics));
@@ -65,6 +72,16 @@ impl Listener {
                     trouble.pause(self.address, &error, &shared.connections).await;
                 }
             }
+        }
+    }
+
+    /// Gives a connection the congestion control that is right for where its peer is.
+    fn settle(&self, stream: &TcpStream, peer: SocketAddr) {
+        let Some(paced) = &self.paced else { return };
+        // Without an address it is over already.
+        let Ok(local) = stream.local_addr() else { return };
+        if let Err(error) = paced.settle(stream, peer, local) {
+            tracing::debug!(%peer, %error, "the connection keeps the congestion control of local ones");
         }
     }
 }

@@ -109,7 +109,11 @@ impl<H: Handler> Server<H> {
         if config.listeners.is_empty() {
             return Err(HttpError::NoListener);
         }
-        let listeners = config.listeners.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
+        let listeners = config
+            .listeners
+            .iter()
+            .map(|listener| Listener::bind(listener, config.fast_paths))
+            .collect::<Result<Vec<_>, _>>()?;
         let metrics = ServerMetrics {
             listeners: listeners.iter().map(|listener| Arc::clone(&listener.metrics)).collect(),
         };

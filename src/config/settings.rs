@@ -136,6 +136,9 @@ settings! {
         /// `"auto"` lets the kernel send files to plain HTTP/1.1 clients (sendfile), `"off"` reads and writes them. What was
         /// chosen is logged at start.
         zero_copy: FastPath = "auto";
+        /// With `"auto"`, where the system's congestion control paces by timers (BBR), connections from this machine itself (a reverse
+        /// proxy, a container runtime) are not paced. All others keep the system's choice. `"off"` leaves it to them too.
+        local_unpaced: FastPath = "auto";
         /// Requests at the same time on one HTTP/2 connection.
         http2_streams: u32 = "256";
         /// How long requests that are being answered may go on after SIGTERM or SIGINT. Then their connections are closed.

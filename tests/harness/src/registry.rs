@@ -15,7 +15,8 @@ use tempfile::TempDir;
 const STOP_BOUND: Duration = Duration::from_secs(15);
 
 /// The variables that switch fast paths off.
-pub const FAST_PATHS: [&str; 2] = ["STRATA_HTTP_ZERO_COPY", "STRATA_STORAGE_DIRECT_IO"];
+pub const FAST_PATHS: [&str; 3] =
+    ["STRATA_HTTP_LOCAL_UNPACED", "STRATA_HTTP_ZERO_COPY", "STRATA_STORAGE_DIRECT_IO"];
 
 /// How a [`TestRegistry`] is started.
 #[derive(Debug)]
