@@ -75,11 +75,11 @@ fuzz: ## the parsers of outside bytes under a fuzzer, a minute each (needs a nig
 	@dev/setup build
 	dev/fuzz
 
-.PHONY: bench
-bench: build ## one table: Strata beside docker-registry and nginx
+.PHONY: compare
+compare: build ## Strata beside other registries and nginx, and the machine's limits; QUICK=1 two minutes; ARGS='--only PHASE,…'
 	@dev/setup compare
 	$(ENVIRONMENT)
-	dev/bench
+	dev/compare $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: image
 image: ## builds the container image, tries it, says what was proven

@@ -1,83 +1,102 @@
 //! Puts the content that is to be read into a server, or into a folder for a server of files.
 
-use std::fs;
-use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::connection::Connection;
-use crate::content::{Image, Noise, digest};
-use crate::push::{push_blob, push_manifest};
+use crate::clients::{self, Kind};
+use crate::content::{Blob, Image, MANIFEST_TYPE, Noise};
+use crate::popularity;
+use crate::wire::{Body, Client, Request, Server};
 
 /// The repository that everything goes to.
-const REPOSITORY: &str = "bench/read";
-/// The tag of the image.
-const TAG: &str = "v1";
+pub const REPOSITORY: &str = "bench/read";
 
 /// Where the content goes.
 #[derive(Debug)]
-pub enum Target<'a> {
+pub enum Place {
     /// A registry.
-    Registry(SocketAddr),
+    Registry(Client),
     /// The root folder of a server of files: addresses become file names.
-    Folder(&'a Path),
+    Folder(PathBuf),
 }
 
-/// Stores `count` blobs of `bytes` bytes each, the same for every target, and returns their paths.
-///
-/// # Errors
-/// When the target refuses something.
-pub async fn blobs(target: &Target<'_>, bytes: usize, count: usize) -> io::Result<Vec<String>> {
-    let mut noise = Noise::new(bytes as u64);
-    let mut paths = Vec::with_capacity(count);
-    for _ in 0..count {
-        paths.push(store(target, &noise.bytes(bytes)).await?.0);
-    }
-    Ok(paths)
-}
-
-/// Stores an image of five layers and returns the path of its manifest by tag.
-///
-/// # Errors
-/// When the target refuses something.
-pub async fn image(target: &Target<'_>) -> io::Result<String> {
-    let mut noise = Noise::new(1);
-    let mut layers = Vec::new();
-    for _ in 0..5 {
-        let layer = noise.bytes(16 << 10);
-        layers.push((store(target, &layer).await?.1, layer.len()));
-    }
-    let image = Image::of(&layers);
-    store(target, &image.config).await?;
-    let path = format!("/v2/{REPOSITORY}/manifests/{TAG}");
-    match target {
-        Target::Registry(address) => {
-            let mut connection = Connection::open(*address).await?;
-            push_manifest(&mut connection, REPOSITORY, TAG, &image.manifest).await?;
+impl Place {
+    /// A registry, or else a folder.
+    pub fn of(target: &str) -> Place {
+        match target.parse() {
+            Ok(address) => Place::Registry(Kind::Containerd.client(&Arc::new(Server::plain(address)))),
+            Err(_) => Place::Folder(PathBuf::from(target)),
         }
-        Target::Folder(root) => write(root, &path, &image.manifest)?,
     }
-    Ok(path)
-}
 
-/// Stores one blob; returns its path and its digest.
-async fn store(target: &Target<'_>, bytes: &[u8]) -> io::Result<(String, String)> {
-    let digest = digest([bytes]);
-    let path = format!("/v2/{REPOSITORY}/blobs/{digest}");
-    match target {
-        Target::Registry(address) => {
-            let mut connection = Connection::open(*address).await?;
-            push_blob(&mut connection, REPOSITORY, &digest, [bytes].into_iter()).await?;
+    /// Stores `count` blobs of `bytes` bytes each, the same for every place, and returns their paths.
+    ///
+    /// # Errors
+    /// When the place refuses something.
+    pub async fn blobs(&self, bytes: usize, count: usize) -> io::Result<Vec<String>> {
+        let mut noise = Noise::new(bytes as u64);
+        let mut paths = Vec::with_capacity(count);
+        for _ in 0..count {
+            paths.push(self.store(&Blob::noise(&mut noise, bytes)).await?);
         }
-        Target::Folder(root) => write(root, &path, bytes)?,
+        Ok(paths)
     }
-    Ok((path, digest))
+
+    /// Stores `count` blobs of the sizes that production has and returns their paths.
+    ///
+    /// # Errors
+    /// When the place refuses something.
+    pub async fn production(&self, count: usize) -> io::Result<Vec<String>> {
+        let mut noise = Noise::new(0);
+        let mut paths = Vec::with_capacity(count);
+        for _ in 0..count {
+            let bytes = popularity::size(&mut noise);
+            paths.push(self.store(&Blob::noise(&mut noise, bytes)).await?);
+        }
+        Ok(paths)
+    }
+
+    /// Stores an image under a tag and returns the paths of its manifest by that tag, its configuration and its layers.
+    ///
+    /// # Errors
+    /// When the place refuses something.
+    pub async fn image(&self, tag: &str, layers: usize, layer_bytes: usize) -> io::Result<Vec<String>> {
+        let image = Image::noise(&mut Noise::new((layers * layer_bytes + 1) as u64), layers, layer_bytes);
+        let mut paths = vec![format!("/v2/{REPOSITORY}/manifests/{tag}"), self.store(&image.config).await?];
+        for layer in &image.layers {
+            paths.push(self.store(layer).await?);
+        }
+        let by_digest = format!("/v2/{REPOSITORY}/manifests/{}", image.manifest.digest);
+        for path in paths.iter().take(1).chain([&by_digest]) {
+            match self {
+                Place::Registry(client) => {
+                    let put =
+                        Request::new("PUT", path).body(Some(MANIFEST_TYPE), Body::Sized(&image.manifest));
+                    client.expect(&put, 201).await?;
+                }
+                Place::Folder(root) => write(root.join(path.trim_start_matches('/')), &image.manifest)?,
+            }
+        }
+        Ok(paths)
+    }
+
+    /// Stores one blob; returns its path.
+    async fn store(&self, blob: &Blob) -> io::Result<String> {
+        let path = format!("/v2/{REPOSITORY}/blobs/{}", blob.digest);
+        match self {
+            Place::Registry(client) => clients::push_blob(Kind::Containerd, client, REPOSITORY, blob).await?,
+            Place::Folder(root) => write(root.join(path.trim_start_matches('/')), blob)?,
+        }
+        Ok(path)
+    }
 }
 
-fn write(root: &Path, path: &str, bytes: &[u8]) -> io::Result<()> {
-    let file = root.join(path.trim_start_matches('/'));
-    if let Some(folder) = file.parent() {
+fn write(path: PathBuf, blob: &Blob) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    fs::write(file, bytes)
+    let mut file = File::create(path)?;
+    blob.parts.iter().try_for_each(|part| file.write_all(part))
 }

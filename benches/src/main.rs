@@ -1,102 +1,127 @@
 //! `strata-load`: one kind of load against one server, told on the command line; one line of JSON comes out.
 
+mod arguments;
+
+use std::fs;
 use std::io::{self, BufRead as _, Write as _};
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
-use strata_benches::fill::Target;
+use arguments::{Arguments, Load};
+use clap::Parser as _;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use strata_benches::fill::Place;
+use strata_benches::get::Reading;
+use strata_benches::progress::Progress;
 use strata_benches::push::Shape;
-use strata_benches::{fill, get, push};
-
-/// A load generator for container registries.
-#[derive(Debug, Parser)]
-struct Arguments {
-    #[command(subcommand)]
-    load: Load,
-}
-
-#[derive(Debug, Subcommand)]
-enum Load {
-    /// Reads the paths that come on standard input, one per line
-    Get {
-        /// Where the server listens
-        address: SocketAddr,
-        /// Connections that read at the same time
-        #[arg(long, default_value_t = 16)]
-        connections: usize,
-        /// How long to go on
-        #[arg(long, default_value_t = 3.0)]
-        seconds: f64,
-    },
-    /// Pushes images of small layers
-    PushImages {
-        /// Where the server listens
-        address: SocketAddr,
-        /// Clients that push at the same time
-        #[arg(long, default_value_t = 8)]
-        clients: usize,
-        /// Layers of an image
-        #[arg(long, default_value_t = 5)]
-        layers: usize,
-        /// Size of a layer
-        #[arg(long, default_value_t = 16384)]
-        layer_bytes: usize,
-        /// How long to go on
-        #[arg(long, default_value_t = 3.0)]
-        seconds: f64,
-    },
-    /// Pushes one blob of new content
-    PushBlob {
-        /// Where the server listens
-        address: SocketAddr,
-        /// Its size
-        #[arg(long, default_value_t = 1 << 30)]
-        bytes: usize,
-    },
-    /// Stores blobs to read later and prints their paths; 0 bytes for an image's manifest
-    Fill {
-        /// Where the server listens, or a folder for a server of files
-        target: String,
-        /// Size of each
-        #[arg(long)]
-        bytes: usize,
-        /// How many
-        #[arg(long, default_value_t = 1)]
-        count: usize,
-    },
-}
+use strata_benches::record::Record;
+use strata_benches::traffic::Mix;
+use strata_benches::wire::{Server, make_certificate};
+use strata_benches::{get, idle, limits, push, secure, traffic};
 
 fn main() -> io::Result<()> {
-    // One thread: the load comes from one core, and the server has the others.
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(Arguments::parse().load))
+    // Thousands of connections are thousands of files.
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files)?;
+    let load = Arguments::parse().load;
+    match plain(load)? {
+        Told::Said => Ok(()),
+        Told::Record(record) => writeln!(io::stdout(), "{}", record.describe()),
+        // One thread: the load comes from one core, and the server has the others.
+        Told::Later(load) => {
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(turns(load))
+        }
+    }
 }
 
-async fn run(load: Load) -> io::Result<()> {
-    let span = Duration::from_secs_f64;
-    let report = match load {
-        Load::Get { address, connections, seconds } => {
-            let paths = io::stdin().lock().lines().collect::<io::Result<Vec<_>>>()?;
-            get::run(address, paths, connections, span(seconds)).await?
-        }
-        Load::PushImages { address, clients, layers, layer_bytes, seconds } => {
-            push::images(address, clients, Shape { layers, layer_bytes }, span(seconds)).await?
-        }
-        Load::PushBlob { address, bytes } => push::blob(address, bytes).await?,
-        Load::Fill { target, bytes, count } => {
-            let folder = PathBuf::from(&target);
-            let target = target.parse().map_or(Target::Folder(&folder), Target::Registry);
-            let paths = if bytes == 0 {
-                vec![fill::image(&target).await?]
-            } else {
-                fill::blobs(&target, bytes, count).await?
+/// What came of a load.
+enum Told {
+    /// It printed what there was.
+    Said,
+    /// Figures.
+    Record(Record),
+    /// It is one for the runtime.
+    Later(Load),
+}
+
+/// Paths from standard input.
+fn lines() -> io::Result<Vec<String>> {
+    io::stdin().lock().lines().collect()
+}
+
+/// Loads that need no runtime.
+fn plain(load: Load) -> io::Result<Told> {
+    match load {
+        Load::Get { address, method, connections, fresh, rate, skew, bodies, beside, seconds } => {
+            let beside = match beside {
+                Some(file) => fs::read_to_string(file)?.lines().map(str::to_owned).collect(),
+                None => Vec::new(),
             };
-            for path in paths {
-                writeln!(io::stdout(), "{path}")?;
-            }
-            return Ok(());
+            let _progress = Progress::show("reading", seconds);
+            let how = Reading { method, connections, fresh, rate, skew, bodies, span: seconds };
+            get::paths(address, &lines()?, &beside, &how).map(Told::Record)
         }
+        Load::Herd { address, clients, width, bodies, limit } => {
+            let _progress = Progress::show("herd", Duration::ZERO);
+            get::herd(address, &lines()?, clients, width, bodies, limit).map(Told::Record)
+        }
+        Load::Idle { address, path, connections } => {
+            idle::hold(address, &path, connections, &mut io::stdout(), &mut io::stdin().lock())?;
+            Ok(Told::Said)
+        }
+        Load::Limits { folder, bytes, seconds } => {
+            let _progress = Progress::show("the machine's limits", Duration::ZERO);
+            writeln!(io::stdout(), "{}", limits::measure(&folder, bytes, seconds)?)?;
+            Ok(Told::Said)
+        }
+        Load::Certificate { folder } => {
+            make_certificate(&folder)?;
+            Ok(Told::Said)
+        }
+        other => Ok(Told::Later(other)),
+    }
+}
+
+async fn turns(load: Load) -> io::Result<()> {
+    let plain = |address| Arc::new(Server::plain(address));
+    let record = match load {
+        Load::Secure { address, certificate, http2, connections, streams, seconds } => {
+            let _progress = Progress::show("reading over TLS", seconds);
+            let server = Server::tls(address, &certificate, if http2 { "h2" } else { "http/1.1" })?;
+            let how = secure::Reading { connections, streams, http2, span: seconds };
+            secure::paths(&Arc::new(server), lines()?, how).await?
+        }
+        Load::PushImages { address, kind, clients, layers, layer_bytes, seconds } => {
+            let _progress = Progress::show("pushing images", seconds);
+            push::images(&plain(address), kind, clients, Shape { layers, layer_bytes }, seconds).await?
+        }
+        Load::PushBlobs { address, kind, count, bytes } => {
+            let _progress = Progress::show("pushing blobs", Duration::ZERO);
+            push::blobs(&plain(address), kind, count, bytes).await?
+        }
+        Load::Pull { address, kind, repository, tag, clients, verify, seconds } => {
+            let _progress = Progress::show("pulling", seconds);
+            traffic::pulls(&plain(address), kind, (&repository, &tag), clients, verify, seconds).await?
+        }
+        Load::Mixed { address, clients, writes, skew, push_bytes_max, seconds } => {
+            let _progress = Progress::show("mixed", seconds);
+            let mix = Mix { clients, writes, skew, push_bytes_max, span: seconds };
+            traffic::mixed(&plain(address), lines()?, mix).await?
+        }
+        Load::Fill { target, count, bytes, tag } => return fill(&target, count, bytes, tag).await,
+        _ => return Ok(()),
     };
-    writeln!(io::stdout(), "{report}")
+    writeln!(io::stdout(), "{}", record.describe())
+}
+
+async fn fill(target: &str, count: usize, bytes: Option<usize>, tag: Option<String>) -> io::Result<()> {
+    let _progress = Progress::show("storing what is to be read", Duration::ZERO);
+    let place = Place::of(target);
+    let paths = match (tag, bytes) {
+        (Some(tag), bytes) => place.image(&tag, count, bytes.unwrap_or(16 << 10)).await?,
+        (None, Some(bytes)) => place.blobs(bytes, count).await?,
+        (None, None) => place.production(count).await?,
+    };
+    paths.iter().try_for_each(|path| writeln!(io::stdout(), "{path}"))
 }
