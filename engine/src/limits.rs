@@ -13,6 +13,8 @@ pub const BUFFERS_MIN: usize = 4;
 pub const BUFFERS_IDLE_MAX: usize = 8;
 /// Buffers of one upload that may be waiting to be hashed and written at a time.
 pub const EXTENTS_IN_FLIGHT_MAX: usize = 4;
+/// Buffers that one write of an upload takes together at most.
+pub const WRITE_EXTENTS_MAX: usize = 4;
 /// Offset from which an upload of unknown length is written past the page cache, bytes.
 pub const DIRECT_FROM_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of a long upload between two checkpoints of its session.

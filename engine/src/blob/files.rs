@@ -4,12 +4,14 @@
 //! upload is given up, else by [`crate::recovery`]. Called by `upload` and by the engine's reads.
 
 use super::generation::{BLOBS, Generations, directory_of, directory_path, file_path};
-use crate::disk::{Disk, DiskFile, OpenMode, Pool, retry_interrupted};
+use crate::disk::{
+    DIRECT_ALIGNMENT, Disk, DiskFile, OpenMode, Pool, retry_interrupted, write_all_vectored_at,
+};
 use crate::error::EngineError;
 use crate::gate::{Gate, failed};
 use crate::sync::{Pending, lock};
 use std::collections::{HashMap, HashSet};
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -240,22 +242,26 @@ impl NewFile {
         direct.as_deref()
     }
 
-    /// Writes `bytes` at `offset`: with `direct`, whole aligned blocks past the page cache where that can be had.
+    /// Writes the slices one behind another at `offset`: with `direct`, whole aligned blocks past the page cache where that can
+    /// be had. The slices are used up; all but the last are whole blocks.
     ///
     /// # Errors
     /// [`EngineError::NoSpace`], [`EngineError::ReadOnly`], [`EngineError::Io`].
-    pub(crate) fn write(&self, bytes: &[u8], offset: u64, direct: bool) -> Result<(), EngineError> {
-        use crate::disk::{DIRECT_ALIGNMENT, write_all_at};
-        let mut from = 0;
+    pub(crate) fn write(
+        &self,
+        mut slices: &mut [IoSlice<'_>],
+        offset: u64,
+        direct: bool,
+    ) -> Result<(), EngineError> {
+        let mut written = 0;
         if direct
             && offset.is_multiple_of(DIRECT_ALIGNMENT as u64)
-            && bytes.as_ptr().addr().is_multiple_of(DIRECT_ALIGNMENT)
+            && slices.iter().all(|slice| slice.as_ptr().addr().is_multiple_of(DIRECT_ALIGNMENT))
             && self.files.direct.load(Ordering::Relaxed)
             && let Some(handle) = self.direct_handle()
         {
-            let aligned = bytes.len() - bytes.len() % DIRECT_ALIGNMENT;
-            match write_direct(handle, bytes.get(..aligned).unwrap_or_default(), offset) {
-                Ok(written) => from = written,
+            match write_direct(handle, slices, offset) {
+                Ok(count) => written = count,
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                     // The file system opens files so, but does not write them so, or wants another alignment.
                     tracing::info!(
@@ -266,8 +272,9 @@ impl NewFile {
                 Err(error) => return Err(failed(self.name(), error)),
             }
         }
-        let rest = bytes.get(from..).unwrap_or_default();
-        write_all_at(self.handle()?, rest, offset + from as u64).map_err(|error| failed(self.name(), error))
+        IoSlice::advance_slices(&mut slices, written);
+        write_all_vectored_at(self.handle()?, slices, offset + written as u64)
+            .map_err(|error| failed(self.name(), error))
     }
 
     /// Reads `buffer.len()` bytes at `offset`.
@@ -313,18 +320,24 @@ impl NewFile {
     }
 }
 
-/// Writes aligned bytes and returns how many: all, or those before a short write that ended off the alignment.
-fn write_direct(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<usize> {
-    let mut written = 0;
-    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-        match file.write_at(rest, offset + written as u64) {
+/// Writes the whole blocks of the slices and returns how many bytes: all, or those before a short write that ended off the
+/// alignment.
+fn write_direct(file: &dyn DiskFile, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+    let whole = |slice: &IoSlice<'_>| slice.len() - slice.len() % DIRECT_ALIGNMENT;
+    let mut blocks: Vec<IoSlice<'_>> =
+        slices.iter().filter_map(|slice| slice.get(..whole(slice)).map(IoSlice::new)).collect();
+    let mut rest = blocks.as_mut_slice();
+    let mut written = 0_usize;
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() && written.is_multiple_of(DIRECT_ALIGNMENT) {
+        match file.write_vectored_at(rest, offset + written as u64) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => written += count,
+            Ok(count) => {
+                written += count;
+                IoSlice::advance_slices(&mut rest, count);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
-        }
-        if !written.is_multiple_of(crate::disk::DIRECT_ALIGNMENT) {
-            break;
         }
     }
     Ok(written)

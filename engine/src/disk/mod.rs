@@ -187,30 +187,13 @@ pub(crate) fn read_exact_at_cached(file: &dyn DiskFile, buffer: &mut [u8], offse
     Ok(true)
 }
 
-/// Writes all of `bytes` at `offset`.
-///
-/// # Errors
-/// As [`DiskFile::write_at`]; `WriteZero` where the disk takes nothing. An interrupted write is taken up again.
-pub(crate) fn write_all_at(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<()> {
-    let mut written = 0;
-    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-        match file.write_at(rest, offset + written as u64) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => written += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
 /// Slices one vectored write takes at most: the kernel's `UIO_MAXIOV`.
 const SLICES_PER_WRITE_MAX: usize = 1024;
 
 /// Writes all of `slices`, one behind another, at `offset`. The slices are used up.
 ///
 /// # Errors
-/// As [`write_all_at`].
+/// As [`DiskFile::write_vectored_at`]; `WriteZero` where the disk takes nothing. An interrupted write is taken up again.
 pub(crate) fn write_all_vectored_at(
     file: &dyn DiskFile,
     mut slices: &mut [IoSlice<'_>],

@@ -3,9 +3,10 @@
 //! A job is a closure that owns all it needs and reports by itself; a caller that goes away changes nothing for it.
 
 use crate::sync::lock;
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::collections::VecDeque;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// Work for a thread of the pool.
@@ -14,8 +15,33 @@ type Job = Box<dyn FnOnce() + Send>;
 /// A fixed number of threads that take jobs in order.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    jobs: Mutex<Option<Sender<Job>>>,
+    shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What the threads wait at. Not a channel: those of crossbeam spin before they sleep, and on a machine whose processors are
+/// busy that takes time from who has work.
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    /// Threads that sleep and that nobody has woken yet.
+    idle: usize,
+    stopped: bool,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("jobs", &self.jobs.len())
+            .field("idle", &self.idle)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Pool {
@@ -24,40 +50,73 @@ impl Pool {
     /// # Errors
     /// As the operating system.
     pub(crate) fn start(name: &str, count: usize) -> std::io::Result<Self> {
-        let (jobs, queue) = unbounded::<Job>();
-        let mut threads = Vec::with_capacity(count);
+        let pool = Self { shared: Arc::default(), threads: Mutex::default() };
         for number in 0..count.max(1) {
-            let queue = queue.clone();
+            let shared = Arc::clone(&pool.shared);
             let thread = std::thread::Builder::new().name(format!("{name}-{number}"));
-            threads.push(thread.spawn(move || work(&queue))?);
+            lock(&pool.threads).push(thread.spawn(move || work(&shared))?);
         }
-        Ok(Self { jobs: Mutex::new(Some(jobs)), threads: Mutex::new(threads) })
+        Ok(pool)
     }
 
     /// Queues a job. After [`Pool::stop`] the job is dropped, which its owner notices as it would notice a panic in it.
     pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) {
-        let jobs = lock(&self.jobs);
-        match jobs.as_ref() {
-            // The channel cannot be disconnected while the sender is here: threads leave only when it is dropped.
-            Some(jobs) => drop(jobs.send(Box::new(job))),
-            None => drop(jobs),
+        let mut state = lock(&self.shared.state);
+        if state.stopped {
+            drop(state);
+            return drop(job);
+        }
+        state.jobs.push_back(Box::new(job));
+        let wake = state.idle > 0;
+        state.idle -= usize::from(wake);
+        drop(state);
+        if wake {
+            self.shared.changed.notify_one();
         }
     }
 
     /// Runs what is queued, then ends the threads. Not to be called on one of them. Idempotent.
     pub(crate) fn stop(&self) {
-        drop(lock(&self.jobs).take());
+        self.leave();
         for thread in lock(&self.threads).drain(..) {
             // A job's panic was caught; the thread itself has none to report.
             drop(thread.join());
         }
     }
+
+    fn leave(&self) {
+        lock(&self.shared.state).stopped = true;
+        self.shared.changed.notify_all();
+    }
 }
 
-fn work(queue: &Receiver<Job>) {
-    for job in queue {
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+fn work(shared: &Shared) {
+    while let Some(job) = shared.next() {
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
             tracing::error!("a job of the disk pool panicked; its caller is told that the work was lost");
+        }
+    }
+}
+
+impl Shared {
+    /// Waits for a job; `None` when there is none and the pool was stopped.
+    fn next(&self) -> Option<Job> {
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
+            }
+            if state.stopped {
+                return None;
+            }
+            state.idle += 1;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

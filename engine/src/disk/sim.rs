@@ -381,22 +381,22 @@ impl DiskFile for SimFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.write_vectored_at(&[IoSlice::new(bytes)], offset)
+    }
+
+    fn write_vectored_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         if self.mode == OpenMode::Read {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         let unaligned = |value: usize| !value.is_multiple_of(super::DIRECT_ALIGNMENT);
-        if self.mode == OpenMode::Direct
-            && (unaligned(bytes.len()) || unaligned(offset as usize) || unaligned(bytes.as_ptr().addr()))
-        {
+        let misplaced = |slice: &IoSlice<'_>| unaligned(slice.len()) || unaligned(slice.as_ptr().addr());
+        if self.mode == OpenMode::Direct && (unaligned(offset as usize) || slices.iter().any(misplaced)) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        self.change(&Change::Write { offset: offset as usize, bytes: bytes.to_vec() })?;
-        Ok(bytes.len())
-    }
-
-    fn write_vectored_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
-        self.write_at(&bytes, offset)
+        let count = bytes.len();
+        self.change(&Change::Write { offset: offset as usize, bytes })?;
+        Ok(count)
     }
 
     fn len(&self) -> io::Result<u64> {

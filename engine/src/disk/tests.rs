@@ -5,6 +5,10 @@ use super::sim::{Cut, SimDisk};
 use super::*;
 use std::io::ErrorKind;
 
+fn write_all_at(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+    write_all_vectored_at(file, &mut [IoSlice::new(bytes)], offset)
+}
+
 /// What everybody may rely on.
 fn contract(disk: &dyn Disk) {
     let (dir, path) = (Path::new("dir"), Path::new("dir/file"));

@@ -1,13 +1,17 @@
-//! One filled buffer on its way: hashed by one thread, written by another, given back when both are done.
+//! One filled buffer on its way: hashed and summed by one thread, written by another, given back when both are done.
 
 use super::buffer::Buffer;
 use super::flow::{Flow, Passage};
 use super::hasher::Hasher;
+use crate::blob::checksum_part;
 use crate::meta::HashState;
 use crate::sync::lock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::OwnedSemaphorePermit;
+
+/// Bytes that hash and checksum go over in turns: what the first has read is still in the core's cache for the second.
+const PASS_BYTES: usize = 64 * 1024;
 
 /// Receives the hash state behind a certain extent.
 pub(crate) type SnapshotSlot = Arc<Mutex<Option<HashState>>>;
@@ -19,6 +23,8 @@ pub(crate) struct Extent {
     offset: u64,
     left: AtomicU8,
     snapshot: Option<SnapshotSlot>,
+    /// The checksum of the stretch that the extent belongs to.
+    sum: Arc<AtomicU64>,
     passages: [Passage; 2],
     _permit: OwnedSemaphorePermit,
 }
@@ -30,9 +36,10 @@ impl Extent {
         offset: u64,
         passages: [Passage; 2],
         snapshot: Option<SnapshotSlot>,
+        sum: Arc<AtomicU64>,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        Self { buffer, offset, left: AtomicU8::new(2), snapshot, passages, _permit: permit }
+        Self { buffer, offset, left: AtomicU8::new(2), snapshot, sum, passages, _permit: permit }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -48,8 +55,14 @@ impl Extent {
         upload.flow()
     }
 
-    /// Keeps the state of the hash, where a checkpoint asked for it.
-    pub(crate) fn snapshot(&self, hasher: &Hasher) {
+    /// Takes the bytes into the hash and adds their checksum, and keeps the state of the hash where a checkpoint asked for it.
+    pub(crate) fn digest(&self, hasher: &mut Hasher) {
+        let mut sum = 0_u64;
+        for (block, offset) in self.bytes().chunks(PASS_BYTES).zip((self.offset..).step_by(PASS_BYTES)) {
+            hasher.update(block);
+            sum = sum.wrapping_add(checksum_part(block, offset));
+        }
+        self.sum.fetch_add(sum, Ordering::AcqRel);
         if let Some(slot) = &self.snapshot {
             *lock(slot) = Some(hasher.export());
         }

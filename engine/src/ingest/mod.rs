@@ -7,9 +7,11 @@ mod extent;
 mod flow;
 mod hasher;
 mod lane;
+mod write_lane;
 
 pub(crate) use buffer::{Buffer, BufferPool};
 pub(crate) use extent::{Extent, SnapshotSlot};
 pub(crate) use flow::{Flow, Passage};
 pub(crate) use hasher::Hasher;
 pub(crate) use lane::Lane;
+pub(crate) use write_lane::WriteLane;

@@ -11,6 +11,7 @@ use crate::disk::DIRECT_ALIGNMENT;
 use crate::error::EngineError;
 use crate::ingest::Hasher;
 use crate::sync::lock;
+use std::io::IoSlice;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -137,7 +138,7 @@ pub(crate) fn write_rest(
     let mut rest = Rest { bytes, aligned: 0 };
     rest.aligned = rest.all().len() - rest.all().len() % DIRECT_ALIGNMENT;
     if large.sent + rest.all().len() as u64 > large.durable {
-        large.file.write(rest.all(), large.sent, is_direct(large.sent, size_hint))?;
+        large.file.write(&mut [IoSlice::new(rest.all())], large.sent, is_direct(large.sent, size_hint))?;
     }
     Ok(rest)
 }

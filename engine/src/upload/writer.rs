@@ -7,15 +7,14 @@ use super::checkpoint::{self, Stretch};
 use super::session::Hold;
 use super::start::Reopened;
 use super::{UploadStatus, finish, settle};
-use crate::blob::{NewFile, checksum_part};
+use crate::blob::NewFile;
 use crate::disk::DIRECT_ALIGNMENT;
 use crate::error::EngineError;
-use crate::ingest::{Buffer, Extent, Flow, Hasher, Lane};
+use crate::ingest::{Buffer, Extent, Flow, Hasher, Lane, WriteLane};
 use crate::limits::{BUFFER_HOLD_MILLIS_MAX, DIRECT_FROM_BYTES, EXTENTS_IN_FLIGHT_MAX, SMALL_BLOB_BYTES_MAX};
 use crate::meta::{Batch, BlobRecord, UploadRecord};
 use crate::store::{Store, closed};
 use bytes::{Buf, Bytes};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strata_types::{Algorithm, Digest};
@@ -53,6 +52,7 @@ pub(crate) struct Upload {
 pub(crate) struct Large {
     pub(crate) file: Arc<NewFile>,
     pub(crate) lane: Arc<Lane>,
+    writes: Arc<WriteLane>,
     pub(crate) buffer: Option<Buffer>,
     /// When the buffer was taken.
     buffer_since: Instant,
@@ -239,21 +239,9 @@ impl Upload {
         let (passage, sum) = (large.stretch.enter(), large.stretch.sum());
         let closed_stretch = self.session.as_ref().and_then(|_| large.stretch.close_at(end));
         let snapshot = closed_stretch.as_ref().map(Stretch::snapshot_slot);
-        let extent = Arc::new(Extent::new(buffer, start, [self.flow.enter(), passage], snapshot, slot));
-        let direct = is_direct(start, self.size_hint);
+        let extent = Arc::new(Extent::new(buffer, start, [self.flow.enter(), passage], snapshot, sum, slot));
         large.lane.push(Arc::clone(&extent));
-        let file = Arc::clone(&large.file);
-        self.store.writers.run(move || {
-            if !extent.flow().has_failed()
-                && let Err(error) = file.write(extent.bytes(), extent.offset(), direct)
-            {
-                extent.flow().fail(error);
-            }
-            // The file first: a flow that is idle has no hand on it any more.
-            drop(file);
-            sum.fetch_add(checksum_part(extent.bytes(), extent.offset()), Ordering::AcqRel);
-            extent.written();
-        });
+        large.writes.push(&large.file, extent, is_direct(start, self.size_hint));
         if let (Some(stretch), Some(session)) = (closed_stretch, &self.session) {
             checkpoint::in_background(&self.store, session, &large.file, &self.flow, &stretch, end);
         }
@@ -283,6 +271,7 @@ impl Large {
         Self {
             file: Arc::new(file),
             lane: Lane::new(Arc::clone(&store.hashers), hasher),
+            writes: WriteLane::new(Arc::clone(&store.writers)),
             buffer: None,
             buffer_since: Instant::now(),
             sent: file_bytes,
@@ -306,6 +295,13 @@ impl UploadWriter {
     /// Bytes taken so far, those of earlier requests included.
     pub fn offset(&self) -> u64 {
         self.upload.as_ref().map_or(0, |upload| upload.offset)
+    }
+
+    /// Says how many bytes are going to follow, as far as the client is to be believed; nothing relies on it.
+    pub fn expect(&mut self, len: u64) {
+        if let Some(upload) = &mut self.upload {
+            upload.size_hint = Some(upload.offset.saturating_add(len));
+        }
     }
 
     /// Takes the next bytes. Returns when they are in a buffer, which may mean waiting for the disk: the store takes no more

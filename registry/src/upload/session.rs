@@ -25,11 +25,11 @@ impl From<strata_engine::UploadStatus> for UploadStatus {
     }
 }
 
-/// The place of a chunk as its `Content-Range` says.
+/// The place of a chunk as its `Content-Range` says, or its length alone as its `Content-Length` does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkRange {
-    /// Offset of the first byte.
-    pub start: u64,
+    /// Offset of the first byte; `None` for wherever the session stands.
+    pub start: Option<u64>,
     /// How many bytes.
     pub len: u64,
 }
@@ -134,9 +134,12 @@ impl Registry {
         let resumed = self.engine().resume_upload(repository, id).await;
         let mut writer = resumed.map_err(|error| of_session(error, repository, id))?;
         let offset = writer.offset();
-        if let Some(ChunkRange { start, .. }) = range.filter(|range| range.start != offset) {
+        if let Some(start) = range.and_then(|range| range.start).filter(|start| *start != offset) {
             suspend(writer).await;
             return Err(RegistryError::ChunkOutOfOrder { start, offset });
+        }
+        if let Some(range) = range {
+            writer.expect(range.len);
         }
         match receive(&mut writer, body, range.map(|range| range.len)).await {
             Ok(()) => Ok(writer),

@@ -8,7 +8,7 @@ use strata_registry::{BodyError, ChunkRange, RegistryError};
 use strata_types::{Algorithm, UploadId};
 
 const fn chunk(start: u64, len: u64) -> ChunkRange {
-    ChunkRange { start, len }
+    ChunkRange { start: Some(start), len }
 }
 
 #[tokio::test]

@@ -202,19 +202,22 @@ fn a_checkpoint_never_claims_bytes_that_were_not_written() {
     let chunk = content(1, BUFFER_BYTES);
     let whole = Bytes::from(chunk.repeat(megabytes + 8));
     let faults = [
-        (Operation::Write, Fault::Eio, megabytes as u64 - 4),
-        (Operation::Write, Fault::Eio, megabytes as u64 - 1),
+        (Operation::Write, Fault::Eio, megabytes - 6),
+        (Operation::Write, Fault::Eio, megabytes - 1),
         (Operation::Sync, Fault::Enospc, 0),
     ];
-    for (operation, fault, countdown) in faults {
+    // Writes are put together as they come: one of those that follow so many megabytes fails, the stretch's last or one before.
+    for (operation, fault, megabytes_before) in faults {
         let mut world = World::new();
         let engine = world.open().unwrap();
         block_on(async {
             engine.parts().pending.wait_for_none();
             let id = engine.start_upload(&repository(), Algorithm::Sha256).await.unwrap().id;
             let mut writer = engine.resume_upload(&repository(), &id).await.unwrap();
-            world.faults.order(operation, fault, countdown, 1);
-            let outcome = write(&mut writer, &whole, BUFFER_BYTES).await;
+            let (before, after) = whole.split_at(megabytes_before * BUFFER_BYTES);
+            write(&mut writer, &whole.slice_ref(before), BUFFER_BYTES).await.unwrap();
+            world.faults.order(operation, fault, 0, 1);
+            let outcome = write(&mut writer, &whole.slice_ref(after), BUFFER_BYTES).await;
             let error = match outcome {
                 Ok(()) => writer.suspend().await.unwrap_err(),
                 Err(error) => {
