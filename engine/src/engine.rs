@@ -12,7 +12,9 @@ use crate::error::EngineError;
 use crate::gate::{Gate, failed};
 use crate::ingest::BufferPool;
 use crate::lock::DirLock;
-use crate::meta::{self, Batch, Committed, MetaStore, RocksConfig, RocksStore, StoreIdentity, View};
+use crate::meta::{
+    self, Batch, Committed, MetaStore, Moment, Proof, RocksConfig, RocksStore, StoreIdentity, View,
+};
 use crate::metrics::{Counters, EngineMetrics};
 use crate::recovery;
 use crate::segment::Appender;
@@ -22,7 +24,7 @@ use crate::upload::{self, Sessions, UploadStatus, UploadWriter};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use strata_types::{Algorithm, Digest, FastPath, RepositoryName, UploadId};
+use strata_types::{Algorithm, Digest, FastPath, RepositoryName, Tag, UploadId};
 
 /// Name of the metadata store's directory in a data directory.
 pub(crate) const META: &str = "meta";
@@ -170,6 +172,33 @@ impl Engine {
     /// [`EngineError::Io`] where the store is closed.
     pub fn view(&self) -> Result<View, EngineError> {
         self.store().view()
+    }
+
+    /// The present moment in the order of commits, for [`proof_of_blob`](Self::proof_of_blob) and
+    /// [`proof_of_manifest`](Self::proof_of_manifest): to be taken before anything is read.
+    pub fn moment(&self) -> Moment {
+        self.store().meta.freshness().moment()
+    }
+
+    /// Proof that a blob which was found in a repository at `moment` or later is still there and at its place.
+    pub fn proof_of_blob(&self, moment: Moment, repository: &RepositoryName, digest: &Digest) -> Proof {
+        let keys = [meta::key::link(repository, digest), meta::key::blob(digest)];
+        self.store().meta.freshness().proof(moment, &keys)
+    }
+
+    /// Proof that a manifest which was found in a repository at `moment` or later, by `tag` where one is given, is still what it
+    /// was.
+    pub fn proof_of_manifest(
+        &self,
+        moment: Moment,
+        repository: &RepositoryName,
+        tag: Option<&Tag>,
+        digest: &Digest,
+    ) -> Proof {
+        let manifest = meta::key::manifest(repository, digest);
+        let bytes = meta::key::manifest_bytes(digest);
+        let tag = tag.map_or_else(|| manifest.clone(), |tag| meta::key::tag(repository, tag));
+        self.store().meta.freshness().proof(moment, &[manifest, bytes, tag])
     }
 
     /// Commits a batch: all of it or nothing. Returns when it is as durable as the batch asks. Dropping the future does not undo

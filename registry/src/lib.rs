@@ -21,6 +21,7 @@ mod page;
 mod referrer;
 mod registry;
 mod retry;
+mod standing;
 mod tag;
 mod upload;
 
@@ -34,4 +35,5 @@ pub use housekeeping::Housekeeping;
 pub use manifest::{ManifestPutDone, ManifestRead, ManifestStat, PutManifest};
 pub use page::{Page, ReferrerPage, RepositoryPage, TagPage};
 pub use registry::Registry;
+pub use standing::Standing;
 pub use upload::{ChunkRange, UploadStatus};

@@ -1,6 +1,7 @@
 //! The store of the tests: a map in memory that knows which of its writes a power cut would undo.
 
 use super::batch::Batch;
+use super::freshness::Freshness;
 use super::queue::{Backend, Changes, CommitQueue};
 use super::store::{CommitDone, MetaStore, MetaView, prefix_end};
 use crate::error::EngineError;
@@ -91,6 +92,10 @@ impl MetaStore for MemoryStore {
 
     fn submit(&self, batch: Batch, done: CommitDone) {
         self.queue.submit(batch, done);
+    }
+
+    fn freshness(&self) -> &Arc<Freshness> {
+        self.queue.freshness()
     }
 
     fn poisoned(&self) -> Option<Arc<str>> {

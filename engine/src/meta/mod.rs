@@ -13,6 +13,7 @@ pub(crate) mod codec;
 pub mod contract;
 pub mod digest;
 pub mod format;
+pub(crate) mod freshness;
 pub mod key;
 #[cfg(any(test, feature = "sim"))]
 pub mod memory;
@@ -28,6 +29,7 @@ pub mod view;
 pub use batch::{Batch, Durability, Expectation};
 pub use digest::digest_of;
 pub use format::{FORMAT_VERSION, StoreIdentity, commit, identity, prepare};
+pub use freshness::{Freshness, Moment, Proof};
 #[cfg(any(test, feature = "sim"))]
 pub use memory::MemoryStore;
 pub use record::{

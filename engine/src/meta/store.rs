@@ -3,6 +3,7 @@
 //! Implementations: [`super::rocks`] (embedded) and `super::memory` (tests). Each passes `super::contract`.
 
 use super::batch::Batch;
+use super::freshness::Freshness;
 use crate::error::EngineError;
 use bytes::Bytes;
 use std::fmt;
@@ -35,6 +36,9 @@ pub trait MetaStore: Send + Sync + fmt::Debug {
 
     /// Hands a batch to the commit queue and returns at once. `done` is called exactly once, whatever happens.
     fn submit(&self, batch: Batch, done: CommitDone);
+
+    /// What tells whether a row has changed since it was read.
+    fn freshness(&self) -> &Arc<Freshness>;
 
     /// The first failure of a write, where there was one: the store takes no batches any more.
     fn poisoned(&self) -> Option<Arc<str>>;

@@ -4,6 +4,7 @@ use super::body::BlobBody;
 use crate::context::{Action, Context};
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
+use crate::standing::{Kind, Standing};
 use strata_engine::EngineError;
 use strata_engine::meta::View;
 use strata_types::{Digest, RepositoryName};
@@ -26,6 +27,8 @@ pub struct BlobRead {
     pub size: u64,
     /// Its content, all of it; ranges are the reader's choice.
     pub body: BlobBody,
+    /// Whether this may be said again.
+    pub standing: Standing,
 }
 
 impl Registry {
@@ -73,13 +76,16 @@ impl Registry {
         digest: &Digest,
     ) -> Result<BlobRead> {
         ctx.authorize(Action::Pull, repository)?;
+        let moment = self.engine().moment();
         if self.view()?.link(repository, digest).map_err(RegistryError::store)?.is_none() {
             return Err(unknown(repository, digest));
         }
         let body = self.engine().open_blob(digest).await.map_err(RegistryError::store)?;
         let body = BlobBody::from(body.ok_or_else(|| unknown(repository, digest))?);
         self.counters().blobs_pulled.add(1);
-        Ok(BlobRead { digest: *digest, size: body.len(), body })
+        let proof = self.engine().proof_of_blob(moment, repository, digest);
+        let standing = Standing::new(self, proof, Kind::Blob);
+        Ok(BlobRead { digest: *digest, size: body.len(), body, standing })
     }
 }
 

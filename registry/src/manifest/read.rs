@@ -3,12 +3,13 @@
 use crate::context::{Action, Context};
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
+use crate::standing::{Kind, Standing};
 use bytes::Bytes;
-use strata_engine::meta::{ManifestRecord, View};
+use strata_engine::meta::{ManifestRecord, Moment, View};
 use strata_types::{Digest, Reference, RepositoryName};
 
 /// What a `HEAD` tells about a manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ManifestStat {
     /// The manifest: the digest that was asked for, or the one that the tag stands for.
     pub digest: Digest,
@@ -16,10 +17,12 @@ pub struct ManifestStat {
     pub media_type: String,
     /// Its length, bytes.
     pub size: u64,
+    /// Whether this may be said again.
+    pub standing: Standing,
 }
 
 /// A manifest to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ManifestRead {
     /// The manifest: the digest that was asked for, or the one that the tag stands for.
     pub digest: Digest,
@@ -27,6 +30,8 @@ pub struct ManifestRead {
     pub media_type: String,
     /// The bytes, exactly as they were pushed.
     pub bytes: Bytes,
+    /// Whether this may be said again.
+    pub standing: Standing,
 }
 
 impl Registry {
@@ -41,8 +46,10 @@ impl Registry {
         reference: &Reference,
     ) -> Result<ManifestStat> {
         ctx.authorize(Action::Pull, repository)?;
+        let moment = self.engine().moment();
         let (digest, record) = find(&self.view()?, repository, reference)?;
-        Ok(ManifestStat { digest, media_type: record.media_type, size: record.size })
+        let standing = self.manifest_standing(moment, repository, reference, &digest);
+        Ok(ManifestStat { digest, media_type: record.media_type, size: record.size, standing })
     }
 
     /// Reads what a tag or digest stands for.
@@ -56,13 +63,29 @@ impl Registry {
         reference: &Reference,
     ) -> Result<ManifestRead> {
         ctx.authorize(Action::Pull, repository)?;
+        let moment = self.engine().moment();
         let view = self.view()?;
         let (digest, record) = find(&view, repository, reference)?;
         let bytes = view.manifest_bytes(&digest).map_err(RegistryError::store)?;
         let bytes =
             bytes.ok_or_else(|| RegistryError::corrupt(format!("manifest {digest} has lost its bytes")))?;
         self.counters().manifests_pulled.add(1);
-        Ok(ManifestRead { digest, media_type: record.media_type, bytes })
+        let standing = self.manifest_standing(moment, repository, reference, &digest);
+        Ok(ManifestRead { digest, media_type: record.media_type, bytes, standing })
+    }
+
+    fn manifest_standing(
+        &self,
+        moment: Moment,
+        repository: &RepositoryName,
+        reference: &Reference,
+        digest: &Digest,
+    ) -> Standing {
+        let tag = match reference {
+            Reference::Tag(tag) => Some(tag),
+            Reference::Digest(_) => None,
+        };
+        Standing::new(self, self.engine().proof_of_manifest(moment, repository, tag, digest), Kind::Manifest)
     }
 }
 

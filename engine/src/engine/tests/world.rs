@@ -8,7 +8,7 @@ use crate::disk::sim::{Cut, SimDisk};
 use crate::entropy::SeededEntropy;
 use crate::ingest::Hasher;
 use crate::limits::PAGE_ROWS;
-use crate::meta::{Batch, CommitDone, MemoryStore, MetaStore, MetaView, Placement};
+use crate::meta::{Batch, CommitDone, Freshness, MemoryStore, MetaStore, MetaView, Placement};
 use crate::{BlobBody, Engine, EngineConfig, EngineError, Ports, UnixMillis};
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -46,6 +46,10 @@ impl MetaStore for StepMeta {
             return self.memory.submit(batch, Box::new(lost));
         }
         self.memory.submit(batch, done);
+    }
+
+    fn freshness(&self) -> &Arc<Freshness> {
+        self.memory.freshness()
     }
 
     fn poisoned(&self) -> Option<Arc<str>> {

@@ -11,6 +11,7 @@ mod tests;
 pub(crate) use judge::Group;
 
 use super::batch::Batch;
+use super::freshness::Freshness;
 use super::key;
 use super::store::{CommitDone, Committed, MetaView};
 use crate::error::EngineError;
@@ -49,6 +50,7 @@ enum Message {
 pub(crate) struct CommitQueue {
     sender: Sender<Message>,
     state: Arc<State>,
+    freshness: Arc<Freshness>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -82,12 +84,20 @@ impl CommitQueue {
         let next_event = next_event(backend.as_ref())?;
         let (sender, receiver) = crossbeam_channel::unbounded();
         let state = Arc::new(State::default());
-        let worker = Worker { backend, receiver, state: state.clone(), next_event, unsynced: false };
+        let freshness = Freshness::new();
+        let worker = Worker {
+            backend,
+            receiver,
+            state: state.clone(),
+            freshness: freshness.clone(),
+            next_event,
+            unsynced: false,
+        };
         let thread = std::thread::Builder::new()
             .name("strata-commit".into())
             .spawn(move || worker.run())
             .map_err(|error| EngineError::io("starting the commit thread", error))?;
-        Ok(Self { sender, state, thread: Mutex::new(Some(thread)) })
+        Ok(Self { sender, state, freshness, thread: Mutex::new(Some(thread)) })
     }
 
     /// As [`super::MetaStore::submit`].
@@ -102,6 +112,11 @@ impl CommitQueue {
             // The thread is gone; the waiter inside answers as it is dropped.
             drop(unsent);
         }
+    }
+
+    /// As [`super::MetaStore::freshness`].
+    pub(crate) fn freshness(&self) -> &Arc<Freshness> {
+        &self.freshness
     }
 
     /// As [`super::MetaStore::poisoned`].
@@ -182,6 +197,7 @@ struct Worker {
     backend: Arc<dyn Backend>,
     receiver: Receiver<Message>,
     state: Arc<State>,
+    freshness: Arc<Freshness>,
     next_event: u64,
     /// Whether something was written that a power cut can still undo.
     unsynced: bool,
@@ -223,7 +239,10 @@ impl Worker {
         }
         let (changes, next_event, synced) = group.finish();
         if !changes.is_empty() || (synced && self.unsynced) {
-            if let Err(error) = self.backend.write(&changes, synced) {
+            let written = self.backend.write(&changes, synced);
+            // Also of a write that failed nobody knows what it left.
+            self.freshness.changed(changes.keys());
+            if let Err(error) = written {
                 let poisoned = self.state.set_poison(&error.to_string());
                 for (waiter, _) in outcomes {
                     waiter.answer(Err(poisoned.clone()));

@@ -11,6 +11,7 @@ mod watermark;
 pub use options::RocksConfig;
 
 use super::batch::Batch;
+use super::freshness::Freshness;
 use super::queue::{Backend, Changes, CommitQueue};
 use super::store::{CommitDone, MetaStore, MetaView};
 use crate::error::EngineError;
@@ -30,6 +31,8 @@ pub struct RocksStore {
     db: Arc<DB>,
     /// `None` where the store was opened for reading only.
     queue: Option<CommitQueue>,
+    /// Of a store that is only read.
+    unchanging: Arc<Freshness>,
 }
 
 impl RocksStore {
@@ -50,7 +53,7 @@ impl RocksStore {
         let db = Arc::new(db);
         let watermark = Watermark::open(directory, &library, db.latest_sequence_number())?;
         let queue = CommitQueue::start(Arc::new(RocksBackend { db: db.clone(), watermark }))?;
-        Ok(Self { db, queue: Some(queue) })
+        Ok(Self { db, queue: Some(queue), unchanging: Freshness::new() })
     }
 
     /// Opens an existing store without changing a file; batches are answered [`EngineError::ReadOnly`].
@@ -64,7 +67,7 @@ impl RocksStore {
         watermark::verify(directory, &library, &options)?;
         let db = DB::open_for_read_only(&options, &library, false)
             .map_err(|error| failure::on_open(&library, &error))?;
-        Ok(Self { db: Arc::new(db), queue: None })
+        Ok(Self { db: Arc::new(db), queue: None, unchanging: Freshness::new() })
     }
 
     /// Bytes of memory that the library uses for memtables and cached blocks, roughly.
@@ -86,6 +89,10 @@ impl MetaStore for RocksStore {
             Some(queue) => queue.submit(batch, done),
             None => done(Err(EngineError::ReadOnly)),
         }
+    }
+
+    fn freshness(&self) -> &Arc<Freshness> {
+        self.queue.as_ref().map_or(&self.unchanging, CommitQueue::freshness)
     }
 
     fn poisoned(&self) -> Option<Arc<str>> {

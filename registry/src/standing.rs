@@ -1,0 +1,42 @@
+//! Answers that may be given again: a frontend that keeps one in memory asks, before each use, whether it still stands.
+
+use crate::registry::Registry;
+use strata_engine::meta::Proof;
+
+/// Goes with an answer about a manifest or a blob that was read for somebody who showed no credentials: as long as it
+/// [stands](Standing::stands), the same question from such a one has the same answer.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    registry: Registry,
+    proof: Proof,
+    kind: Kind,
+}
+
+/// What a pull of the answer counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Manifest,
+    Blob,
+}
+
+impl Standing {
+    pub(crate) fn new(registry: &Registry, proof: Proof, kind: Kind) -> Self {
+        Self { registry: registry.clone(), proof, kind }
+    }
+
+    /// Whether nothing that the answer rests on has changed. Costs a few loads from memory, takes no lock and reads nothing.
+    ///
+    /// Once a change was acknowledged, to anybody, this is `false`.
+    pub fn stands(&self) -> bool {
+        self.proof.holds()
+    }
+
+    /// Counts a pull that was answered with what is kept, as the use case would have.
+    pub fn pulled(&self) {
+        let counters = self.registry.counters();
+        match self.kind {
+            Kind::Manifest => counters.manifests_pulled.add(1),
+            Kind::Blob => counters.blobs_pulled.add(1),
+        }
+    }
+}
