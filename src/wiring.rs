@@ -275,6 +275,7 @@ fn registry_config(settings: &Settings) -> RegistryConfig {
 fn app_config(settings: &Settings) -> AppConfig {
     let mut config = AppConfig::default();
     config.external_url.clone_from(&settings.http.external_url);
+    config.hot_memory = settings.http.hot_memory.to_usize();
     config
 }
 

@@ -46,6 +46,8 @@ pub(crate) struct Activity {
     received: AtomicU64,
     written: AtomicU64,
     unread_body: AtomicBool,
+    returnable: AtomicBool,
+    flushed: AtomicBool,
     reset: AtomicBool,
 }
 
@@ -64,6 +66,8 @@ impl Activity {
             received: AtomicU64::new(1),
             written: AtomicU64::new(1),
             unread_body: AtomicBool::new(false),
+            returnable: AtomicBool::new(false),
+            flushed: AtomicBool::new(true),
             reset: AtomicBool::new(false),
         })
     }
@@ -128,8 +132,41 @@ impl Activity {
         self.multiplexed.load(Relaxed)
     }
 
-    /// A request's head is complete; the exchange lasts as long as the returned value.
-    pub(crate) fn request(self: &Arc<Self>) -> InFlight {
+    /// A whole exchange, from the request's first byte to the answer's last, has just taken place.
+    pub(crate) fn exchanged(&self) {
+        let now = self.now();
+        self.moved.store(now, Relaxed);
+        self.received.store(now, Relaxed);
+        self.written.store(now, Relaxed);
+        self.header_since.store(NEVER, Relaxed);
+        self.blocked_since.store(NEVER, Relaxed);
+    }
+
+    /// Whether all that was to be written was handed to the kernel.
+    pub(crate) fn set_flushed(&self, flushed: bool) {
+        self.flushed.store(flushed, Relaxed);
+    }
+
+    /// Whether the connection is between two requests for certain: the last one had no body and its answer has left, and both sides
+    /// mean to go on.
+    // INVARIANT: a connection that is taken back from hyper too early would read the rest of a body as a request. So a request
+    // with a body never makes it so, whatever became of the body.
+    pub(crate) fn is_between_requests(&self) -> bool {
+        self.returnable.load(Relaxed)
+            && self.flushed.load(Relaxed)
+            && self.in_flight.load(Relaxed) == 0
+            && self.closing_since.load(Relaxed) == NEVER
+    }
+
+    /// The answer says that the connection is to end.
+    pub(crate) fn set_last(&self) {
+        self.returnable.store(false, Relaxed);
+    }
+
+    /// A request's head is complete; the exchange lasts as long as the returned value. `returnable`: after it the connection is
+    /// [between requests](Self::is_between_requests).
+    pub(crate) fn request(self: &Arc<Self>, returnable: bool) -> InFlight {
+        self.returnable.store(returnable, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
         self.header_since.store(NEVER, Relaxed);
         // Another request on the connection means that the last body did come to its end.
@@ -262,7 +299,7 @@ mod tests {
         advance(9 * SECOND).await;
         activity.read();
         assert_eq!(due(&activity), Some((1, Expiry::Header)));
-        let exchange = activity.request();
+        let exchange = activity.request(false);
         assert_eq!(due(&activity), None, "the server's own time is not the client's fault");
         advance(100 * SECOND).await;
         drop(exchange);
@@ -272,7 +309,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_blocked_peer_has_its_time_from_when_it_last_took_something() {
         let activity = Activity::new();
-        let mut exchange = activity.request();
+        let mut exchange = activity.request(false);
         exchange.respond();
         assert!(activity.write_blocked());
         advance(30 * SECOND).await;
@@ -290,7 +327,7 @@ mod tests {
         activity.set_multiplexed();
         activity.read();
         assert_eq!(due(&activity), Some((75, Expiry::Idle)), "a frame is not a head");
-        let mut exchange = activity.request();
+        let mut exchange = activity.request(false);
         advance(1000 * SECOND).await;
         assert_eq!(due(&activity), None, "the handler has not answered");
         exchange.respond();
@@ -305,7 +342,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_ends_finishes_what_is_in_flight_first() {
         let activity = Activity::new();
-        let exchange = activity.request();
+        let exchange = activity.request(false);
         activity.closing();
         assert_eq!(due(&activity), None);
         activity.write_blocked();
@@ -327,7 +364,7 @@ mod tests {
         activity.read();
         advance(SECOND).await;
         assert!(!activity.is_idle_for(SECOND), "a head has begun");
-        let exchange = activity.request();
+        let exchange = activity.request(false);
         advance(SECOND).await;
         assert!(!activity.is_idle_for(SECOND));
         drop(exchange);

@@ -8,6 +8,8 @@ use crate::connection::ConnectionInfo;
 use crate::error::Refusal;
 use crate::exchange::Exchange;
 use crate::handler;
+use crate::hot::{HotAnswers, Keepable};
+use crate::lane::{Asked, Reply, SimpleRequest};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::query::Query;
@@ -16,9 +18,10 @@ use crate::request_log::{Begun, RequestLog};
 use crate::response::{self, Response, header};
 use crate::route::{Endpoint, PathError, Route};
 use crate::serve::Handler;
-use http::header::USER_AGENT;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Method, Request, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use strata_registry::{Health, Registry};
@@ -32,11 +35,13 @@ pub struct AppConfig {
     /// Bytes that manifests, small blobs and lists of all requests together may hold in memory; a request beyond it is answered
     /// with 503 and `Retry-After`. Default 128 MiB.
     pub body_memory: usize,
+    /// Bytes of manifests and small blobs that are kept in memory, to be sent again without being read; 0 for none. Default 32 MiB.
+    pub hot_memory: usize,
 }
 
 impl Default for AppConfig {
     fn default() -> Self {
-        Self { external_url: None, body_memory: 128 * 1024 * 1024 }
+        Self { external_url: None, body_memory: 128 * 1024 * 1024, hot_memory: 32 * 1024 * 1024 }
     }
 }
 
@@ -48,6 +53,7 @@ pub struct App {
     metrics: Arc<Metrics>,
     request_ids: RequestIds,
     memory: Memory,
+    hot: HotAnswers,
     draining: AtomicBool,
 }
 
@@ -56,10 +62,12 @@ impl App {
     pub fn new(registry: Registry, config: AppConfig) -> Arc<Self> {
         let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
         let memory = Memory::new(config.body_memory);
+        let hot = HotAnswers::new(config.hot_memory);
         Arc::new(Self {
             registry,
             config,
             memory,
+            hot,
             metrics: Arc::default(),
             request_ids: RequestIds::new(low ^ high),
             draining: AtomicBool::new(false),
@@ -99,6 +107,11 @@ impl App {
         &self.memory
     }
 
+    /// The answers kept in memory.
+    pub(crate) fn hot(&self) -> &HotAnswers {
+        &self.hot
+    }
+
     /// Without a slash at the end.
     pub(crate) fn external_url(&self) -> Option<&str> {
         self.config.external_url.as_deref().map(|url| url.trim_end_matches('/'))
@@ -130,8 +143,22 @@ impl App {
             answer.headers_mut().insert(header::API_VERSION, header::API_VERSION_2);
             answer.headers_mut().extend(namespace(parts).map(|host| (header::OCI_NAMESPACE, host)));
         }
+        self.keep(parts, routed.as_ref().ok(), &mut answer);
         log.answered(answer.status());
         answer.map(|body| body.watched(log))
+    }
+
+    /// Keeps an answer that a handler left a [`Keepable`] with, if the next one who asks is to get the very same.
+    fn keep(&self, parts: &Parts, route: Option<&Route<'_>>, answer: &mut Response) {
+        let (Some(keepable), Some(route)) = (answer.extensions_mut().remove::<Keepable>(), route) else {
+            return;
+        };
+        let is_for_all = answer.status() == StatusCode::OK
+            && parts.uri.query().is_none()
+            && !parts.headers.contains_key(AUTHORIZATION);
+        if is_for_all {
+            self.hot.keep(parts.uri.path(), route.endpoint, route.name(), answer.headers(), keepable);
+        }
     }
 
     fn begin_log(
@@ -162,6 +189,31 @@ impl Handler for App {
     ) -> http::Response<ResponseBody> {
         let (parts, mut body) = request.into_parts();
         self.answer(connection, &parts, &mut body).await
+    }
+
+    fn recall(&self, connection: &ConnectionInfo, request: &SimpleRequest<'_>) -> Option<Reply> {
+        let answer = self.hot.find(request.target.as_bytes())?;
+        let (method, content) = match request.asked {
+            Asked::Head => (Method::HEAD, Bytes::new()),
+            // Where memory is short, the long way says so.
+            Asked::Get => (Method::GET, self.memory.hold(answer.content.clone()?).ok()?),
+        };
+        self.hot.count();
+        if request.asked == Asked::Get {
+            answer.standing.pulled();
+        }
+        let id = self.request_ids.take(request.request_id);
+        let begun = Begun {
+            endpoint: answer.endpoint,
+            method: &method,
+            id: Arc::clone(&id),
+            remote: connection.peer.ip(),
+            repository: &answer.repository,
+            path: request.target,
+            user_agent: request.user_agent,
+        };
+        let log = RequestLog::recalled(Arc::clone(&self.metrics), begun);
+        Some(Reply { head: answer.head.clone(), id, content, log })
     }
 }
 

@@ -1,12 +1,13 @@
 //! One connection: what a handler may know of it, and its life from accept to close.
 
+mod bell;
 mod overseer;
-mod preface;
 
 use crate::activity::{Activity, Expiry};
 use crate::body::{RequestBody, ResponseBody};
 use crate::connection_metrics::{ListenerMetrics, ServerMetrics};
 use crate::drain::Slot;
+use crate::lane::{Lane, Leave};
 use crate::limits::HttpLimits;
 use crate::read_budget::ReadBudget;
 use crate::serve::{Handler, Shared};
@@ -14,19 +15,23 @@ use crate::socket::Socket;
 use crate::spawn::StreamExecutor;
 use crate::tls::Tls;
 use crate::zero_copy::{Queue, ZeroCopyStream};
-use http::{Request, Response};
-use hyper::body::Incoming;
+use bell::Bell;
+use bytes::Bytes;
+use http::header::{CONNECTION, UPGRADE};
+use http::{Request, Response, Version};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use overseer::{Overseer, Verdict};
 use std::convert::Infallible;
 use std::error::Error;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
+use std::task::Poll;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -107,7 +112,8 @@ pub(crate) async fn serve<H: Handler>(
     let life = Life { shared, info, activity, metrics: Arc::clone(&open.metrics), overseer };
     let ended = match tls {
         None => life.plain(socket).await,
-        Some(tls) => life.encrypted(socket, &tls).await,
+        // What TLS needs is kept out of every plain connection's task.
+        Some(tls) => Box::pin(life.encrypted(socket, &tls)).await,
     };
     match ended {
         Some(Expiry::Idle) => open.metrics.idle_timeouts.increment(),
@@ -139,21 +145,30 @@ struct Life<H> {
 }
 
 impl<H: Handler> Life<H> {
-    /// Plain TCP: HTTP/1, or HTTP/2 if the client begins with its preface.
-    async fn plain(mut self, mut socket: Socket) -> Option<Expiry> {
-        let preface = tokio::select! {
-            biased;
-            preface = preface::read(&mut socket) => preface.ok()?,
-            verdict = self.overseer.next() => return verdict.expiry(),
-        };
-        let zero_copy = self.shared.fast_paths.zero_copy && !preface.is_h2;
-        let queue = zero_copy.then(Queue::new).flatten();
-        let stream = ZeroCopyStream::new(socket, preface.bytes, queue);
-        if preface.is_h2 {
-            return self.h2(stream).await;
+    /// Plain TCP: the lane and, for what it cannot answer, hyper, in turn; HTTP/2 if the client begins with its preface.
+    async fn plain(mut self, socket: Socket) -> Option<Expiry> {
+        self.info.zero_copy = self.shared.fast_paths.zero_copy.then(Queue::new).flatten();
+        let mut lane = Lane::new(socket, Arc::clone(&self.activity));
+        let (mut service, mut overseer) = self.into_service();
+        loop {
+            let (socket, begun) = match in_lane(lane, &service, &mut overseer).await {
+                Left::Ended(expiry) => return expiry,
+                Left::Http1(socket, begun) => (socket, begun),
+                Left::Http2(socket, begun) => {
+                    service.activity.set_multiplexed();
+                    let stream = ZeroCopyStream::new(socket, begun, None);
+                    return Box::pin(h2(stream, service, overseer)).await;
+                }
+            };
+            let stream = ZeroCopyStream::new(socket, begun, service.info.zero_copy.clone());
+            match Box::pin(h1_until_rest(stream, service, &mut overseer)).await {
+                Rested::Ended(expiry) => return expiry,
+                Rested::AtRest { socket, ahead, service: same } => {
+                    lane = Lane::resume(socket, Arc::clone(&same.activity), ahead);
+                    service = same;
+                }
+            }
         }
-        self.info.zero_copy = stream.queue().cloned();
-        self.h1(stream).await
     }
 
     /// TLS, then what was agreed on in its handshake.
@@ -178,31 +193,153 @@ impl<H: Handler> Life<H> {
             }
         };
         self.activity.begin();
-        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            self.h2(stream).await
+        let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let (service, overseer) = self.into_service();
+        if is_h2 {
+            service.activity.set_multiplexed();
+            h2(stream, service, overseer).await
         } else {
-            self.h1(stream).await
+            h1(stream, service, overseer).await
         }
-    }
-
-    async fn h1(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Option<Expiry> {
-        let peer = self.info.peer;
-        let (service, overseer) = self.into_service();
-        let connection = h1_builder(overseer.limits()).serve_connection(TokioIo::new(stream), service);
-        drive(peer, connection, http1::Connection::graceful_shutdown, overseer).await
-    }
-
-    async fn h2(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Option<Expiry> {
-        self.activity.set_multiplexed();
-        let peer = self.info.peer;
-        let (service, overseer) = self.into_service();
-        let connection = h2_builder(overseer.limits()).serve_connection(TokioIo::new(stream), service);
-        drive(peer, connection, http2::Connection::graceful_shutdown, overseer).await
     }
 
     fn into_service(self) -> (Exchanges<H>, Overseer) {
         let Self { shared, info, activity, metrics, overseer } = self;
         (Exchanges { shared, info: Arc::new(info), activity, metrics }, overseer)
+    }
+}
+
+/// HTTP/1 to the connection's end.
+async fn h1<H: Handler>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    service: Exchanges<H>,
+    overseer: Overseer,
+) -> Option<Expiry> {
+    let peer = service.info.peer;
+    let connection = h1_builder(overseer.limits()).serve_connection(TokioIo::new(stream), service);
+    drive(peer, connection, http1::Connection::graceful_shutdown, overseer).await
+}
+
+/// HTTP/2 to the connection's end.
+async fn h2<H: Handler>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    service: Exchanges<H>,
+    overseer: Overseer,
+) -> Option<Expiry> {
+    let peer = service.info.peer;
+    let connection = h2_builder(overseer.limits()).serve_connection(TokioIo::new(stream), service);
+    drive(peer, connection, http2::Connection::graceful_shutdown, overseer).await
+}
+
+/// How a connection left the lane.
+enum Left {
+    Ended(Option<Expiry>),
+    Http1(Socket, Bytes),
+    Http2(Socket, Bytes),
+}
+
+/// Answers what can be answered from memory, until something else comes.
+async fn in_lane<H: Handler>(mut lane: Lane, service: &Exchanges<H>, overseer: &mut Overseer) -> Left {
+    let mut expired = None;
+    loop {
+        let verdict = {
+            let mut verdict = pin!(overseer.next());
+            let mut bell = None;
+            let step = poll_fn(|cx| {
+                if let Poll::Ready(left) = lane.poll(cx, &service.shared.handler, &service.info) {
+                    return Poll::Ready(Err(left));
+                }
+                let bell = bell.get_or_insert_with(|| Bell::new(cx.waker().clone()));
+                // Answers only move deadlines back: after a step that was nothing else, the overseer is asked only if it calls.
+                if lane.has_only_answered() && !bell.has_rung() {
+                    return Poll::Pending;
+                }
+                bell.poll(verdict.as_mut()).map(Ok)
+            });
+            step.await
+        };
+        match verdict {
+            Ok(Verdict::Finish(expiry)) => {
+                expired = expired.or(expiry);
+                lane.close();
+            }
+            Ok(Verdict::Abort(expiry)) => return Left::Ended(expired.or(expiry)),
+            Err(Ok(Leave::Request(begun))) => return Left::Http1(lane.into_socket(), begun),
+            Err(Ok(Leave::Http2(begun))) => return Left::Http2(lane.into_socket(), begun),
+            Err(Ok(Leave::Closed)) => {
+                // An error means that the peer was faster.
+                let _ = lane.into_socket().shutdown().await;
+                return Left::Ended(expired);
+            }
+            Err(Err(error)) => {
+                tracing::debug!(peer = %service.info.peer, %error, "the connection broke");
+                return Left::Ended(expired);
+            }
+        }
+    }
+}
+
+/// How hyper's turn at a connection ended.
+enum Rested<H> {
+    Ended(Option<Expiry>),
+    AtRest { socket: Socket, ahead: Bytes, service: Exchanges<H> },
+}
+
+/// HTTP/1 as long as hyper is needed: until the connection is at rest between two requests, or ends.
+async fn h1_until_rest<H: Handler>(
+    stream: ZeroCopyStream,
+    service: Exchanges<H>,
+    overseer: &mut Overseer,
+) -> Rested<H> {
+    let (peer, activity) = (service.info.peer, Arc::clone(&service.activity));
+    // Only an exchange that takes place from here on makes the connection rest.
+    activity.set_last();
+    let mut connection = h1_builder(overseer.limits()).serve_connection(TokioIo::new(stream), service);
+    let mut expired = None;
+    loop {
+        let step = {
+            let mut verdict = pin!(overseer.next());
+            let step = poll_fn(|cx| {
+                if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
+                    return Poll::Ready(Step::Ended(ended));
+                }
+                if activity.is_between_requests() {
+                    return Poll::Ready(Step::AtRest);
+                }
+                verdict.as_mut().poll(cx).map(Step::Verdict)
+            });
+            step.await
+        };
+        match step {
+            Step::Ended(ended) => {
+                log_end(peer, ended);
+                return Rested::Ended(expired);
+            }
+            Step::AtRest => break,
+            Step::Verdict(Verdict::Finish(expiry)) => {
+                expired = expired.or(expiry);
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            Step::Verdict(Verdict::Abort(expiry)) => return Rested::Ended(expired.or(expiry)),
+        }
+    }
+    let http1::Parts { io, read_buf, service, .. } = connection.into_parts();
+    let (socket, unread) = io.into_inner().into_parts();
+    let ahead = if unread.is_empty() { read_buf } else { [read_buf, unread].concat().into() };
+    Rested::AtRest { socket, ahead, service }
+}
+
+/// What woke a connection that hyper has.
+enum Step {
+    Ended(hyper::Result<()>),
+    AtRest,
+    Verdict(Verdict),
+}
+
+fn log_end(peer: SocketAddr, ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        let what = if error.is_parse() { "malformed request" } else { "the connection broke" };
+        tracing::debug!(%peer, %error, cause = error.source(), "{what}");
     }
 }
 
@@ -219,10 +356,7 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
         let verdict = tokio::select! {
             biased;
             ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    let what = if error.is_parse() { "malformed request" } else { "the connection broke" };
-                    tracing::debug!(%peer, %error, cause = error.source(), "{what}");
-                }
+                log_end(peer, ended);
                 return expired;
             }
             verdict = overseer.next() => verdict,
@@ -251,7 +385,9 @@ impl<H: Handler> Service<Request<Incoming>> for Exchanges<H> {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let in_flight = self.activity.request();
+        let returnable = is_returnable(&request);
+        let in_flight = self.activity.request(returnable);
+        let activity = returnable.then(|| Arc::clone(&self.activity));
         self.metrics.requests.increment();
         let stall = self.shared.limits.body_stall;
         let request = request.map(|incoming| {
@@ -261,9 +397,20 @@ impl<H: Handler> Service<Request<Incoming>> for Exchanges<H> {
         Box::pin(async move {
             let mut response = handler.handle(&info, request).await;
             response.body_mut().attach(in_flight);
+            if let Some(activity) = activity.filter(|_| response.headers().contains_key(CONNECTION)) {
+                activity.set_last();
+            }
             Ok(response)
         })
     }
+}
+
+/// Whether the connection is at rest after the answer to this request: there is no body to come, and the client means to go on.
+fn is_returnable(request: &Request<Incoming>) -> bool {
+    request.body().is_end_stream()
+        && request.version() == Version::HTTP_11
+        && !request.headers().contains_key(CONNECTION)
+        && !request.headers().contains_key(UPGRADE)
 }
 
 /// HTTP/1. Time limits are the overseer's, not hyper's: its one header timeout also runs while a connection is idle.

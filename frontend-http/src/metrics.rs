@@ -115,7 +115,8 @@ fn class_index(status: Option<StatusCode>) -> usize {
 pub(crate) fn render(app: &App, server: &ServerMetrics) -> Result<String, fmt::Error> {
     let mut exposition = prometheus_client::registry::Registry::default();
     let (metrics, body_memory) = (Arc::clone(app.metrics()), app.memory().held());
-    exposition.register_collector(Box::new(Http { metrics, body_memory }));
+    let (hot_bytes, hot_answers) = (app.hot().held(), app.hot().given());
+    exposition.register_collector(Box::new(Http { metrics, body_memory, hot_bytes, hot_answers }));
     exposition.register_collector(Box::new(listener::Listeners(server.listeners.clone())));
     exposition.register_collector(Box::new(store::Store::new(app.registry())));
     exposition.register_collector(Box::new(process::Process));
@@ -129,6 +130,8 @@ pub(crate) fn render(app: &App, server: &ServerMetrics) -> Result<String, fmt::E
 struct Http {
     metrics: Arc<Metrics>,
     body_memory: usize,
+    hot_bytes: u64,
+    hot_answers: u64,
 }
 
 impl Collector for Http {
@@ -161,6 +164,10 @@ impl Collector for Http {
             "Bytes of manifests, small blobs and lists held for requests",
             held,
         )?;
+        let name = "strata_http_hot_bytes";
+        encode::gauge(&mut encoder, name, "Bytes of answers kept in memory", self.hot_bytes)?;
+        let name = "strata_http_hot_answers";
+        encode::counter(&mut encoder, name, "Requests answered from memory", self.hot_answers)?;
         let name = "strata_http_transfers_cut";
         encode::counter(
             &mut encoder,

@@ -57,10 +57,24 @@ struct Failure {
 }
 
 impl RequestLog {
+    /// A request whose answer is at hand, with status 200. Texts that nobody will see are not copied.
+    pub(crate) fn recalled(metrics: Arc<Metrics>, mut begun: Begun<'_>) -> Self {
+        if !tracing::enabled!(target: "strata::request", tracing::Level::INFO) {
+            (begun.repository, begun.user_agent) = ("", None);
+        }
+        let log = Self::new(metrics, &begun);
+        log.answered(StatusCode::OK);
+        log
+    }
+
     pub(crate) fn begin(metrics: Arc<Metrics>, begun: &Begun<'_>) -> Arc<Self> {
+        Arc::new(Self::new(metrics, begun))
+    }
+
+    fn new(metrics: Arc<Metrics>, begun: &Begun<'_>) -> Self {
         metrics.request_started();
         let is_unknown = begun.endpoint == Endpoint::Unknown;
-        Arc::new(Self {
+        Self {
             metrics,
             start: Instant::now(),
             endpoint: begun.endpoint,
@@ -75,7 +89,7 @@ impl RequestLog {
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             finished: AtomicBool::new(false),
-        })
+        }
     }
 
     /// `bytes` more of the request's body came.

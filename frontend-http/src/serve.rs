@@ -5,6 +5,7 @@ use crate::connection::ConnectionInfo;
 use crate::connection_metrics::ServerMetrics;
 use crate::drain::{Connections, DrainReport};
 use crate::fast_path::FastPaths;
+use crate::lane::{Reply, SimpleRequest};
 use crate::limits::HttpLimits;
 use crate::listener::Listener;
 use crate::read_budget::ReadBudget;
@@ -27,6 +28,13 @@ pub trait Handler: Send + Sync + 'static {
         connection: &ConnectionInfo,
         request: Request<RequestBody>,
     ) -> impl Future<Output = Response<ResponseBody>> + Send;
+
+    /// Answers a simple request from memory: exactly as [`handle`](Self::handle) would now, and without waiting. `None` where that
+    /// cannot be; `handle` is then asked.
+    fn recall(&self, connection: &ConnectionInfo, request: &SimpleRequest<'_>) -> Option<Reply> {
+        let _ = (connection, request);
+        None
+    }
 }
 
 /// Where and under which limits to serve.

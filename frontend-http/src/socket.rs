@@ -61,12 +61,36 @@ impl Socket {
                 Ok(sent) => {
                     if sent > 0 {
                         self.activity.wrote();
+                        self.activity.set_flushed(false);
                         self.metrics.bytes_sent.add(sent as u64);
                     }
                     return Poll::Ready(Ok(sent));
                 }
             }
         }
+    }
+
+    /// Sends what the socket takes at once. Leaves it to the caller to note that something moved.
+    ///
+    /// # Errors
+    /// `WouldBlock` where it takes nothing now; what the socket says.
+    pub(crate) fn send_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let send = || send_slices(&self.stream, slices, SendFlags::NOSIGNAL);
+        let sent = self.stream.try_io(Interest::WRITABLE, send)?;
+        self.metrics.bytes_sent.add(sent as u64);
+        Ok(sent)
+    }
+
+    /// Reads what has come. Leaves it to the caller to note that something moved.
+    pub(crate) fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        self.metrics.bytes_received.add((buffer.filled().len() - before) as u64);
+        Poll::Ready(Ok(()))
     }
 
     /// Notes that the socket takes nothing now. It is said to be writable again only when a third of its buffer is free, which
@@ -117,11 +141,9 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        let read = buffer.filled().len() - before;
-        if read > 0 {
+        ready!(self.poll_receive(cx, buffer))?;
+        if buffer.filled().len() > before {
             self.activity.read();
-            self.metrics.bytes_received.add(read as u64);
         }
         Poll::Ready(Ok(()))
     }
@@ -145,6 +167,8 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Whoever writes here flushes when he has nothing left to write.
+        self.activity.set_flushed(true);
         Poll::Ready(Ok(()))
     }
 

@@ -133,6 +133,9 @@ settings! {
         /// Memory for file content on its way to TLS and HTTP/2 clients, all connections together. Beyond it every answer is
         /// read in small pieces. Plain HTTP/1.1 needs none, the kernel sends files itself.
         read_memory: ByteSize = "256 MiB";
+        /// Memory for manifests and small blobs that were read lately: they are sent again without being looked up or read. 0 keeps
+        /// none.
+        hot_memory: ByteSize = "32 MiB";
         /// `"auto"` lets the kernel send files to plain HTTP/1.1 clients (sendfile), `"off"` reads and writes them. What was
         /// chosen is logged at start.
         zero_copy: FastPath = "auto";

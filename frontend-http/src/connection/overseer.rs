@@ -23,14 +23,6 @@ pub(super) enum Verdict {
     Abort(Option<Expiry>),
 }
 
-impl Verdict {
-    pub(super) fn expiry(self) -> Option<Expiry> {
-        match self {
-            Self::Finish(expiry) | Self::Abort(expiry) => expiry,
-        }
-    }
-}
-
 /// Watches over one connection.
 #[derive(Debug)]
 pub(super) struct Overseer {

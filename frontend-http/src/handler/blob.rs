@@ -2,8 +2,11 @@
 
 use crate::error::Refusal;
 use crate::exchange::Exchange;
+use crate::hot::Keepable;
+use crate::range::Selection;
 use crate::response::{Response, blob, no_content, not_modified};
 use http::{Method, StatusCode};
+use strata_registry::BlobBody;
 
 /// `GET`, `HEAD /v2/{name}/blobs/{digest}`
 pub(crate) async fn get(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
@@ -17,7 +20,15 @@ pub(crate) async fn get(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
         return Ok(not_modified(&digest));
     }
     let selection = exchange.selection(&digest, read.size);
-    blob::selected(exchange, read, selection)
+    let keepable = match (&selection, &read.body) {
+        (Selection::Whole, BlobBody::Bytes(bytes)) => {
+            Some(Keepable { standing: read.standing.clone(), content: Some(bytes.clone()) })
+        }
+        _ => None,
+    };
+    let mut response = blob::selected(exchange, read, selection)?;
+    keepable.map(|keepable| response.extensions_mut().insert(keepable));
+    Ok(response)
 }
 
 /// `DELETE /v2/{name}/blobs/{digest}`

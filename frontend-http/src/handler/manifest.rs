@@ -3,6 +3,7 @@
 use crate::body::RequestBody;
 use crate::error::Refusal;
 use crate::exchange::Exchange;
+use crate::hot::Keepable;
 use crate::response::{Response, header, manifest, no_content, not_modified};
 use http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, WARNING};
 use http::{Method, StatusCode};
@@ -15,13 +16,21 @@ pub(crate) async fn get(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
     if exchange.method == Method::HEAD {
         let stat = exchange.registry().stat_manifest(&exchange.context, &repository, &reference).await?;
         let fresh = exchange.is_fresh(&stat.digest)?;
-        return Ok(if fresh { not_modified(&stat.digest) } else { manifest::head(&stat) });
+        if fresh {
+            return Ok(not_modified(&stat.digest));
+        }
+        let mut response = manifest::head(&stat);
+        response.extensions_mut().insert(Keepable { standing: stat.standing, content: None });
+        return Ok(response);
     }
     let read = exchange.registry().get_manifest(&exchange.context, &repository, &reference).await?;
     if exchange.is_fresh(&read.digest)? {
         return Ok(not_modified(&read.digest));
     }
-    manifest::whole(exchange, read)
+    let keepable = Keepable { standing: read.standing.clone(), content: Some(read.bytes.clone()) };
+    let mut response = manifest::whole(exchange, read)?;
+    response.extensions_mut().insert(keepable);
+    Ok(response)
 }
 
 /// `PUT /v2/{name}/manifests/{reference}[?tag=…]`

@@ -38,7 +38,7 @@ fn requests_are_counted_by_route_method_and_class() {
         metrics.request_finished(&request);
     }
     metrics.request_started();
-    let text = rendered(Http { metrics, body_memory: 2048 });
+    let text = rendered(Http { metrics, body_memory: 2048, hot_bytes: 5, hot_answers: 6 });
     let blob = r#"route="/v2/{name}/blobs/{digest}""#;
     for line in [
         format!("strata_http_requests_total{{{blob},method=\"GET\",status=\"2xx\"}} 2"),

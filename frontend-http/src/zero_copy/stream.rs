@@ -64,9 +64,9 @@ impl ZeroCopyStream {
         Self { socket, queue, prefix, turn: 0, work: Work::None }
     }
 
-    /// The queue that bodies of this connection may use; `None` where zero copy is not to be had.
-    pub(crate) fn queue(&self) -> Option<&Arc<Queue>> {
-        self.queue.as_ref()
+    /// The socket, and what of the prefix nobody has read.
+    pub(crate) fn into_parts(self) -> (Socket, Bytes) {
+        (self.socket, self.prefix)
     }
 
     /// Writes the slices up to the first stand-in, or part of the file range of a stand-in that comes first.

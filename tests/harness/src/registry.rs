@@ -193,6 +193,7 @@ impl TestRegistry {
     fn switch_fast_paths(command: &mut Command) {
         if std::env::var_os("STRATA_TEST_FAST_PATHS").is_some_and(|value| value == "off") {
             command.envs(FAST_PATHS.map(|variable| (variable, "off")));
+            command.env("STRATA_HTTP_HOT_MEMORY", "0");
         }
     }
 

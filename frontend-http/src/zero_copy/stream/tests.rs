@@ -60,7 +60,7 @@ async fn slices_and_ranges_are_written_in_turn() {
     let (mut stream, mut client) = pair().await;
     let file = file(b"0123456789");
     let progress = Arc::new(Progress::new(100));
-    let queue = Arc::clone(stream.queue().unwrap());
+    let queue = Arc::clone(stream.queue.as_ref().unwrap());
     let first = queue.push(&file, 2, 3, &progress);
     let second = queue.push(&file, 7, 2, &progress);
     let all = [
@@ -87,7 +87,7 @@ async fn slices_and_ranges_are_written_in_turn() {
 async fn a_stand_in_that_was_tampered_with_is_refused_before_a_byte() {
     let (mut stream, mut client) = pair().await;
     let file = file(b"0123456789");
-    let queue = Arc::clone(stream.queue().unwrap());
+    let queue = Arc::clone(stream.queue.as_ref().unwrap());
     let stand_in = queue.push(&file, 0, 10, &Arc::new(Progress::new(10)));
     let later = queue.push(&file, 0, 5, &Arc::new(Progress::new(5)));
     for forged in [stand_in.slice(1..), stand_in.slice(..9), later] {
@@ -106,7 +106,8 @@ async fn a_stand_in_that_was_tampered_with_is_refused_before_a_byte() {
 async fn a_stand_in_of_another_connection_is_refused() {
     let (mut stream, _client) = pair().await;
     let (other, _other_client) = pair().await;
-    let stand_in = other.queue().unwrap().push(&file(b"0123456789"), 0, 10, &Arc::new(Progress::new(10)));
+    let stand_in =
+        other.queue.as_ref().unwrap().push(&file(b"0123456789"), 0, 10, &Arc::new(Progress::new(10)));
     let error = write(&mut stream, &[IoSlice::new(&stand_in)]).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
 }
@@ -114,7 +115,7 @@ async fn a_stand_in_of_another_connection_is_refused() {
 #[tokio::test]
 async fn a_file_without_the_bytes_is_an_error() {
     let (mut stream, _client) = pair().await;
-    let stand_in = stream.queue().unwrap().push(&file(b"01234"), 5, 10, &Arc::new(Progress::new(10)));
+    let stand_in = stream.queue.as_ref().unwrap().push(&file(b"01234"), 5, 10, &Arc::new(Progress::new(10)));
     let error = write(&mut stream, &[IoSlice::new(&stand_in)]).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
 }
@@ -134,7 +135,7 @@ async fn others_get_their_turn_while_a_peer_takes_all_at_once() {
     let (mut stream, mut client) = pair().await;
     let len = 3 * TURN_BYTES + 1;
     let progress = Arc::new(Progress::new(len as u64));
-    let mut stand_in = stream.queue().unwrap().push(&file(&vec![7; len]), 0, len, &progress);
+    let mut stand_in = stream.queue.as_ref().unwrap().push(&file(&vec![7; len]), 0, len, &progress);
     let reader = tokio::spawn(async move { tokio::io::copy(&mut client, &mut tokio::io::sink()).await });
     let (mut turns, mut in_turn) = (0, 0);
     while !stand_in.is_empty() {
@@ -212,7 +213,7 @@ proptest! {
             stream.socket.set_send_buffer(send_buffer);
             let file = file(&content);
             let progress = Arc::new(Progress::new(expected.len() as u64));
-            let queue = Arc::clone(stream.queue().unwrap());
+            let queue = Arc::clone(stream.queue.as_ref().unwrap());
             let mut left: VecDeque<Bytes> = chunks
                 .iter()
                 .map(|chunk| match chunk {
