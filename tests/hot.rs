@@ -203,6 +203,34 @@ fn requests_in_one_piece_are_answered_in_their_order() {
     }
 }
 
+#[test]
+fn a_connection_comes_back_to_memory_after_what_memory_cannot_answer() {
+    let registry = registry!().start();
+    let repository = registry.repository("a/b");
+    let (small, large) = (noise(1, 3000), noise(2, 200_000));
+    let known = Request::get(repository.blob(&repository.push_blob(&small)));
+    let large = Request::get(repository.blob(&repository.push_blob(&large)));
+    registry.endpoint().send(&known).expect(200);
+    let mut connection = registry.endpoint().connect();
+    let upload = repository.post_blob(&strata_harness::sha256(b"new"), &Bytes::from_static(b"new"));
+    for (other, status, comes_back) in [
+        (Request::get("/v2/a/b/manifests/none"), 404, true),
+        (large.clone(), 200, true),
+        (large.header("range", "bytes=5-80000"), 206, true),
+        (Request::post(repository.uploads()), 202, true),
+        (known.clone().header("connection", "keep-alive, x"), 200, false),
+        // Where a body ends is hyper's to know: the connection stays there for one exchange more.
+        (upload, 201, false),
+    ] {
+        connection.exchange(&other).expect("an answer").expect(status);
+        let before = from_memory(&registry);
+        connection.exchange(&known).expect("an answer").expect(200).expect_body(&small);
+        assert_eq!(from_memory(&registry) - before, u64::from(comes_back), "after {other:?}");
+        connection.exchange(&known).expect("an answer").expect(200).expect_body(&small);
+        assert_eq!(from_memory(&registry) - before, u64::from(comes_back) + 1, "after {other:?}");
+    }
+}
+
 /// A client that asks for more than its socket takes, and reads late.
 #[test]
 fn a_peer_that_does_not_read_gets_everything_in_the_end() {

@@ -325,7 +325,8 @@ async fn h1_until_rest<H: Handler>(
     }
     let http1::Parts { io, read_buf, service, .. } = connection.into_parts();
     let (socket, unread) = io.into_inner().into_parts();
-    let ahead = if unread.is_empty() { read_buf } else { [read_buf, unread].concat().into() };
+    // Copied, since even an empty part of hyper's buffer keeps all of it from being freed.
+    let ahead = Bytes::from([read_buf, unread].concat());
     Rested::AtRest { socket, ahead, service }
 }
 
