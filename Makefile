@@ -76,7 +76,7 @@ fuzz: ## the parsers of outside bytes under a fuzzer, a minute each (needs a nig
 	dev/fuzz
 
 .PHONY: compare
-compare: build ## Strata beside other registries and nginx, and the machine's limits; QUICK=1 two minutes; ARGS='--only PHASE,…'
+compare: build ## Strata beside other registries and nginx, into docs/performance.md; QUICK=1 two minutes; ARGS='--only PHASE,…'
 	@dev/setup compare
 	$(ENVIRONMENT)
 	dev/compare $(if $(QUICK),--quick) $(ARGS)

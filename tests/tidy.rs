@@ -24,10 +24,17 @@ const EDGES: [(&str, &[&str]); 7] = [
     ("strata-registry", &["strata-types", "strata-engine"]),
     // A frontend parses and renders; it calls use cases and never the engine.
     ("strata-frontend-http", &["strata-types", "strata-registry"]),
-    // The binary puts all of them together; its tests drive it through the harness.
+    // The binary puts all of them together; its tests drive it through the harness and by the load generator.
     (
         "strata",
-        &["strata-types", "strata-engine", "strata-registry", "strata-frontend-http", "strata-harness"],
+        &[
+            "strata-types",
+            "strata-engine",
+            "strata-registry",
+            "strata-frontend-http",
+            "strata-harness",
+            "strata-benches",
+        ],
     ),
     // The harness sees what a client sees: values and sockets.
     ("strata-harness", &["strata-types"]),

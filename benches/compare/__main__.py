@@ -7,7 +7,8 @@ the median of the rounds. Server and load generator are pinned to different core
 warmed up by one short unmeasured round. CPU is what the server's processes used (user and system, children included), memory their peak
 during the load, both read from the kernel. A server that fails a workload is shown as failing it, with the reason, and the run goes on.
 
-The figures of a phase are saved as soon as it is over, in --results; with --only the others stay as they were.
+The figures of a phase are saved as soon as it is over, in --results; with --only the others stay as they were. From all that is saved there,
+`strata-load render` makes docs/performance.md and its charts (a quick run stays out of docs/).
 """
 import argparse
 import datetime
@@ -23,7 +24,7 @@ import time
 
 import machine
 import workloads
-from servers import LOAD, STRATA, TARGET, Failure, all_cores
+from servers import LOAD, ROOT, STRATA, TARGET, Failure, all_cores
 
 
 def say(text):
@@ -93,13 +94,13 @@ class Run:
     def measure(self, servers):
         try:
             self.begin(servers)
-            warm = not getattr(self.phase, "all_cores") and self.phase.key not in ("herd", "idle", "start", "cold", "zb")
+            warm = not getattr(self.phase, "all_cores") and self.phase.key not in ("herd", "idle", "start", "cold", "scale", "zb")
             seconds = self.size.seconds
             if warm:
                 self.size.seconds = min(0.3, seconds)
                 self.round(servers, 0)
                 self.size.seconds = seconds
-            rounds = min(self.size.rounds, 2) if self.phase.key == "herd" else 1 if self.phase.key in ("idle", "zb") else self.size.rounds
+            rounds = min(self.size.rounds, 2) if self.phase.key == "herd" else 1 if self.phase.key in ("idle", "scale", "zb") else self.size.rounds
             for number in range(1, rounds + 1):
                 self.round(servers, number)
                 say(f"  {self.phase.key}: round {number} of {rounds} done" + (f" ({servers[0].title})" if len(servers) == 1 else ""))
@@ -118,7 +119,7 @@ class Run:
         else:
             self.measure([kind(self.base, cores) for kind in there])
         return {
-            "phase": self.phase.key,
+            "key": self.phase.key,
             "title": self.phase.title,
             "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "took_seconds": round(time.monotonic() - started, 1),
@@ -187,6 +188,9 @@ def main(arguments):
     finally:
         shutil.rmtree(base, ignore_errors=True)
     say(f"all of it took {time.monotonic() - started:.0f} s; the figures are in {results}")
+    docs = arguments.docs or (results / "docs" if arguments.quick else ROOT / "docs")
+    subprocess.run([LOAD, "render", str(results), "--to", str(docs)], check=True)
+    say(f"written: {docs}/performance.md")
 
 
 if __name__ == "__main__":
@@ -199,6 +203,7 @@ if __name__ == "__main__":
     parser.add_argument("--server-core", default="0", help="the core of the servers")
     parser.add_argument("--client-core", default="1", help="the core of the load generator")
     parser.add_argument("--results", help="where the figures are kept")
+    parser.add_argument("--docs", help="where performance.md is written")
     # Ended from outside: the servers go too, and their data.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     main(parser.parse_args())

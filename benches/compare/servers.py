@@ -14,6 +14,7 @@ import machine
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
 STRATA = os.environ.get("STRATA_BIN") or f"{TARGET}/release/strata"
+SCALE = os.environ.get("STRATA_SCALE_BIN") or f"{TARGET}/release/examples/scale"
 LOAD = os.environ.get("STRATA_LOAD_BIN") or f"{TARGET}/release/strata-load"
 
 

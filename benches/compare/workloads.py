@@ -1,16 +1,17 @@
 """What is measured, in phases. A phase starts its servers, lets them be filled, and runs each of its workloads against each of them in turn."""
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import time
 
 import machine
-from servers import ALL, LOAD, REGISTRIES, Failure, Nginx, Server, Strata
+from servers import ALL, LOAD, REGISTRIES, SCALE, STRATA, Failure, Nginx, Server, Strata
 
 MIB = 1 << 20
 GIB = 1 << 30
-HAVE_TLS = [Strata, Nginx]
+HAVE_FILES = HAVE_TLS = [Strata, Nginx]
 
 
 class Size:
@@ -212,6 +213,8 @@ class Cold(Workload):
     """Small hot blobs at a fixed rate, alone and beside streams of large cold ones: what the others' cold reads cost them."""
 
     unit = "latency"
+    # The other registries cannot keep the rate even alone.
+    servers = HAVE_FILES
 
     def prepare(self, server, size, core):
         self.paths[server.key] = load(core, "fill", server.fill_target(), "--bytes", 4096, "--count", 256)
@@ -271,6 +274,33 @@ class Bound(Workload):
     def run(self, server, size, core):
         said = json.loads(load(core, "limits", server.folder, "--bytes", size.of(GIB, 256 * MIB)))
         return {**said, "command": "strata-load limits FOLDER"}
+
+
+class Scale(Workload):
+    """Metadata: a large store beside an empty one, by the `scale` example, which starts its own servers."""
+
+    unit = "scale"
+    servers = [Strata]
+
+    def run(self, server, size, core):
+        if not os.path.exists(SCALE):
+            raise Failure("the scale example is not built")
+        server.stop()
+        manifests, in_one = size.of((1_000_000, 100_000), (20_000, 2_000))
+        folder = server.base / "scale"
+        folder.mkdir()
+        shape = ["--manifests", str(manifests), "--in-one", str(in_one)]
+        out = folder / "figures.json"
+        measure = ["--binary", STRATA, "--large", str(folder / "large"), "--small", str(folder / "small"), "--json", str(out)]
+        try:
+            for arguments in (["fill", str(folder / "large"), *shape], ["measure", *measure, *shape]):
+                done = subprocess.run([SCALE, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=600)
+                if done.returncode:
+                    raise Failure(done.stderr.strip()[-300:])
+            return {**json.loads(out.read_text()), "command": f"scale fill, scale measure {' '.join(shape)}"}
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            server.start()
 
 
 class Zb(Workload):
@@ -387,6 +417,7 @@ PHASES = [
         ],
         one_by_one=True,
     ),
+    Phase("scale", "Metadata at scale", [Scale("scale", "1,000,000 manifests and tags, 100,000 in one repository")]),
     Phase(
         "traffic",
         "Real clients",

@@ -209,4 +209,12 @@ pub(crate) enum Load {
         /// The folder
         folder: PathBuf,
     },
+    /// Writes performance.md and its charts from the figures that a comparison saved
+    Render {
+        /// The folder with the figures
+        results: PathBuf,
+        /// The folder to write to
+        #[arg(long)]
+        to: PathBuf,
+    },
 }

@@ -3,7 +3,7 @@
 //!
 //! It knows nothing of the servers it measures: starting them, pinning them to cores and reading their figures is `benches/compare`'s
 //! work. It must never be the slower side, so plain reads run on bare sockets ([`swarm`]) and let the kernel throw away bodies it need not see;
-//! what clients do in turns runs on a small HTTP client of its own ([`wire`]). Not here: the benches of the engine by itself (`benches/benches/`).
+//! what clients do in turns runs on a small HTTP client of its own ([`wire`]). From the figures that the comparison saves it makes a page with charts ([`render`]). Not here: the benches of the engine by itself (`benches/benches/`).
 
 pub mod clients;
 pub mod content;
@@ -16,6 +16,7 @@ pub mod popularity;
 pub mod progress;
 pub mod push;
 pub mod record;
+pub mod render;
 pub mod secure;
 pub mod swarm;
 pub mod traffic;

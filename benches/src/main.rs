@@ -17,7 +17,7 @@ use strata_benches::push::Shape;
 use strata_benches::record::Record;
 use strata_benches::traffic::Mix;
 use strata_benches::wire::{Server, make_certificate};
-use strata_benches::{get, idle, limits, push, secure, traffic};
+use strata_benches::{get, idle, limits, push, render, secure, traffic};
 
 fn main() -> io::Result<()> {
     // Thousands of connections are thousands of files.
@@ -75,10 +75,8 @@ fn plain(load: Load) -> io::Result<Told> {
             writeln!(io::stdout(), "{}", limits::measure(&folder, bytes, seconds)?)?;
             Ok(Told::Said)
         }
-        Load::Certificate { folder } => {
-            make_certificate(&folder)?;
-            Ok(Told::Said)
-        }
+        Load::Certificate { folder } => make_certificate(&folder).map(|()| Told::Said),
+        Load::Render { results, to } => render::write(&results, &to).map(|()| Told::Said),
         other => Ok(Told::Later(other)),
     }
 }
