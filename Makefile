@@ -81,6 +81,11 @@ compare: build ## Strata beside other registries and nginx, into docs/performanc
 	$(ENVIRONMENT)
 	dev/compare $(if $(QUICK),--quick) $(ARGS)
 
+.PHONY: scale
+scale: build ## metadata at a million manifests beside an empty store; smaller: make scale ARGS='--manifests 50000'
+	@$(ENVIRONMENT)
+	dev/scale $(ARGS)
+
 .PHONY: image
 image: ## builds the container image, tries it, says what was proven
 	@dev/image

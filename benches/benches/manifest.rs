@@ -58,6 +58,10 @@ fn manifests(criterion: &mut Criterion) {
             target.and_then(|digest| must(view.manifest_bytes(&digest)))
         });
     });
+    group.bench_function("get_by_tag_absent", |bench| {
+        let absent = must(Tag::parse("absent"));
+        bench.iter(|| must(must(store.engine.view()).tag(&store.repository, &absent)).is_some());
+    });
     let pair: Vec<_> = (0..2).map(|_| fresh(MANIFEST_BYTES)).collect();
     for manifest in &pair {
         let view = must(store.engine.view());

@@ -37,7 +37,7 @@ impl EngineConfig {
         Self {
             data_dir: data_dir.into(),
             buffer_memory_bytes: 64 * 1024 * 1024,
-            metadata_memory_bytes: 64 * 1024 * 1024,
+            metadata_memory_bytes: 256 * 1024 * 1024,
             reserve_bytes: 256 * 1024 * 1024,
             upload_expiry: Duration::from_hours(24),
             open_files_max: 512,

@@ -390,10 +390,13 @@ impl Drop for Open {
     }
 }
 
-/// How the metadata memory is shared out: half for cached blocks, half for writes that are not in tables yet.
+/// How the metadata memory is shared out: up to half for writes that are not in tables yet, which need no more however large the
+/// store is, the rest for cached blocks.
 pub(crate) fn rocks_config(config: &EngineConfig) -> RocksConfig {
-    let half = usize::try_from(config.metadata_memory_bytes / 2).unwrap_or(usize::MAX);
-    RocksConfig { cache_bytes: half, memtable_bytes: half }
+    const WRITES_MAX: usize = 32 * 1024 * 1024;
+    let memory = usize::try_from(config.metadata_memory_bytes).unwrap_or(usize::MAX);
+    let memtable_bytes = (memory / 2).min(WRITES_MAX);
+    RocksConfig { cache_bytes: memory - memtable_bytes, memtable_bytes }
 }
 
 /// Makes a data directory and what is missing above it, each name durable.

@@ -156,8 +156,9 @@ settings! {
         reserve: ByteSize = "256 MiB";
         /// Memory for the buffers of all uploads together. Uploads wait for one another beyond it.
         buffer_memory: ByteSize = "64 MiB";
-        /// Memory for caches and write buffers of the metadata store.
-        metadata_memory: ByteSize = "64 MiB";
+        /// Memory for caches and write buffers of the metadata store, taken as it is needed: 32 MiB for writes, the rest for what is
+        /// read. A million manifests want about 80 MiB for indexes and filters alone.
+        metadata_memory: ByteSize = "256 MiB";
         /// How long an upload session lives after its last activity. Then its bytes are removed.
         upload_expiry: Span = "1d";
         /// Blob files that are kept open for readers.
