@@ -12,6 +12,7 @@
 //! - with `STRATA_ZERO_COPY_GUARD=1` the region cannot even be read: any touch in user space kills the process. Tests run so.
 
 mod cold;
+mod huge;
 mod queue;
 mod region;
 mod stream;

@@ -1,23 +1,25 @@
 //! Is a range of a file in the page cache, and if not, bring it there without stalling the connections of this thread.
 
+use super::huge;
 use crate::body::FileSource;
-use rustix::fs::{Advice, fadvise};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use std::io::IoSliceMut;
-use std::num::NonZeroU64;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 
-/// A range is asked for this far ahead of the part that is waited for, so that the disk always has work.
-const AHEAD: u64 = 8 << 20;
+/// The most that is read in at once: two huge pages. The kernel begins with the next one by itself, so the disk always has work.
+const WINDOW: u64 = 2 * huge::PIECE;
+
+/// From this much on a range is read into huge pages. Those who want little shall not wait for the rest of 2 MiB.
+const HUGE_MIN: u64 = 1 << 20;
 
 /// Threads of the blocking pool that read ahead at the same time, for all connections.
-const READS_MAX: usize = 32;
+const READS_MAX: usize = 16;
 
 /// What such a thread reads into, and forgets.
-const SCRATCH: usize = 128 << 10;
+const SCRATCH: usize = 256 << 10;
 
 /// Distance of the samples where the kernel cannot count cached pages: half of the smallest usual read-ahead window.
 const SAMPLE_STEP: u64 = 64 << 10;
@@ -46,20 +48,16 @@ struct Cachestat {
 /// Whether sending `len` bytes at `offset` will find them in the page cache. Costs microseconds; says yes when it cannot know.
 pub(super) fn is_warm(file: BorrowedFd<'_>, offset: u64, len: u64) -> bool {
     let Some(last) = (offset + len).checked_sub(1) else { return true };
+    let page = rustix::param::page_size() as u64;
+    let mut samples = match cached_pages(file, offset, len) {
+        // Asked first: reading a byte that is not there makes the kernel read some pages around it, small ones, and where those lie no
+        // huge page fits any more.
+        Some(cached) if cached <= last / page - offset / page => return false,
+        Some(_) => (offset..=offset).step_by(1),
+        None => (offset..=last).step_by(SAMPLE_STEP as usize),
+    };
     // Pages count as cached as soon as they are being read. Read-ahead fills a range in order, so its last byte tells.
-    if !is_byte_ready(file, last) {
-        return false;
-    }
-    if len <= SAMPLE_STEP {
-        return is_byte_ready(file, offset);
-    }
-    match cached_pages(file, offset, len) {
-        Some(cached) => {
-            let page = rustix::param::page_size() as u64;
-            cached > last / page - offset / page
-        }
-        None => (offset..last).step_by(SAMPLE_STEP as usize).all(|at| is_byte_ready(file, at)),
-    }
+    samples.all(|at| is_byte_ready(file, at)) && is_byte_ready(file, last)
 }
 
 /// Whether one byte can be read without waiting for the disk.
@@ -89,30 +87,75 @@ fn cached_pages(file: BorrowedFd<'_>, offset: u64, len: u64) -> Option<u64> {
     None
 }
 
+/// Up to where [`warm`] reads a range of `left` bytes at `offset` at once.
+pub(super) fn window_end(offset: u64, left: u64) -> u64 {
+    let end = offset.saturating_add(left);
+    end.min((offset + WINDOW) / huge::PIECE * huge::PIECE)
+}
+
 /// Reads a range into the page cache and returns when it is there. Errors are left for the transfer to meet.
-pub(super) async fn warm(file: Arc<dyn FileSource>, offset: u64, len: u64) {
+pub(super) async fn warm(file: Arc<dyn FileSource>, offset: u64, end: u64) {
     static GATE: Semaphore = Semaphore::const_new(READS_MAX);
     // The gate is never closed, and the pool fails only when the runtime ends: then sendfile may wait for the disk itself.
     let permit = GATE.acquire().await.ok();
     let read = tokio::task::spawn_blocking(move || {
-        read_through(&file, offset, len);
+        read_in(&file, offset, end);
         drop(permit);
     });
     let _ = read.await;
 }
 
-fn read_through(file: &Arc<dyn FileSource>, offset: u64, len: u64) {
+fn read_in(file: &Arc<dyn FileSource>, offset: u64, end: u64) {
     let Some(fd) = file.as_fd() else { return };
-    let ahead = file.len().saturating_sub(offset).min(AHEAD.max(len));
-    let _ = fadvise(fd, offset, NonZeroU64::new(ahead), Advice::WillNeed);
+    let is_large = end.saturating_sub(offset) >= HUGE_MIN;
+    if !(is_large && huge::read_in(fd, offset, end, file.len())) {
+        read_through(fd, offset, end);
+    }
+}
+
+/// The way that works for every file.
+fn read_through(file: BorrowedFd<'_>, mut offset: u64, end: u64) {
     let mut scratch = vec![0_u8; SCRATCH];
-    let mut done = 0;
-    while done < len {
-        let take = scratch.len().min(usize::try_from(len - done).unwrap_or(usize::MAX));
+    while offset < end {
+        let take = scratch.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
         let Some(buffer) = scratch.get_mut(..take) else { return };
-        match rustix::io::pread(fd, buffer, offset + done) {
+        match rustix::io::pread(file, buffer, offset) {
             Ok(0) | Err(_) => return,
-            Ok(read) => done += read as u64,
+            Ok(read) => offset += read as u64,
         }
+    }
+}
+
+/// Drops what the page cache holds of a file, as far as the file system has one.
+#[cfg(test)]
+pub(super) fn evict(file: &std::fs::File) {
+    file.sync_all().unwrap();
+    rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileExt;
+
+    #[test]
+    fn windows_end_where_huge_pages_do_or_with_the_range() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(window_end(0, 100 * MIB), 4 * MIB);
+        assert_eq!(window_end(4 * MIB, 100 * MIB), 8 * MIB);
+        assert_eq!(window_end(3 * MIB, 100 * MIB), 6 * MIB);
+        assert_eq!(window_end(3 * MIB, MIB), 4 * MIB);
+        assert_eq!(window_end(3 * MIB + 5, 7), 3 * MIB + 12);
+        assert_eq!(window_end(0, 0), 0);
+    }
+
+    #[test]
+    fn what_was_read_through_is_warm() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&vec![7; 3_000_001], 0).unwrap();
+        evict(&file);
+        read_through(file.as_fd(), 1_000_000, 3_000_001);
+        assert!(is_warm(file.as_fd(), 1_000_000, 2_000_001));
     }
 }

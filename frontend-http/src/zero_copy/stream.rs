@@ -10,16 +10,19 @@ use rustix::io::Errno;
 use rustix::net::SendFlags;
 use std::future::Future;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The most that one sendfile call sends: about a third of a millisecond of a core.
-const SEND_MAX: usize = 2 << 20;
+/// The most that one sendfile call sends: some hundredths of a millisecond of a core.
+const SEND_MAX: usize = 512 << 10;
+
+/// How much is looked for in the page cache at once.
+const PROBE_MAX: usize = 8 << 20;
 
 /// After this much the task lets others run, however fast the peer takes it.
-const TURN_BYTES: usize = 2 << 20;
+const TURN_BYTES: usize = 512 << 10;
 
 /// Bytes read at a time from a file that cannot be sent from.
 const READ_MAX: usize = 256 << 10;
@@ -69,32 +72,42 @@ impl ZeroCopyStream {
         (self.socket, self.prefix)
     }
 
-    /// Writes the slices up to the first stand-in, or part of the file range of a stand-in that comes first.
+    /// As [`poll_slices`](Self::poll_slices), and now and then gives way to other tasks.
     fn poll_send(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         if self.turn >= TURN_BYTES {
             self.turn = 0;
-            cx.waker().wake_by_ref();
+            // The runtime looks for what has come from clients before it wakes those who gave way. One that wakes itself is put at the
+            // end of a queue that is worked off first, and with some large downloads it never is empty.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
             return Poll::Pending;
         }
+        let sent = self.poll_slices(cx, slices);
+        self.turn = match &sent {
+            Poll::Ready(Ok(sent)) => self.turn + sent,
+            Poll::Ready(Err(_)) => self.turn,
+            // Others have their turn now.
+            Poll::Pending => 0,
+        };
+        sent
+    }
+
+    /// Writes the slices up to the first stand-in, or part of the file range of a stand-in that comes first.
+    fn poll_slices(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let stand_in = self
             .queue
             .as_ref()
             .and_then(|queue| slices.iter().position(|slice| queue.is_stand_in(slice)))
             .map(|at| slices.split_at(at));
-        let sent = match stand_in {
-            None => {
-                ready!(self.socket.poll_send(cx, |stream| send_slices(stream, slices, SendFlags::NOSIGNAL)))
-            }
+        match stand_in {
+            None => self.socket.poll_send(cx, |stream| send_slices(stream, slices, SendFlags::NOSIGNAL)),
             Some((before, [slice, ..])) if before.iter().all(|slice| slice.is_empty()) => {
-                ready!(self.poll_send_range(cx, slice))
+                self.poll_send_range(cx, slice)
             }
             Some((before, _)) => {
                 let flags = SendFlags::NOSIGNAL | SendFlags::MORE;
-                ready!(self.socket.poll_send(cx, |stream| send_slices(stream, before, flags)))
+                self.socket.poll_send(cx, |stream| send_slices(stream, before, flags))
             }
-        }?;
-        self.turn += sent;
-        Poll::Ready(Ok(sent))
+        }
     }
 
     /// Sends the next part of the range that `slice` stands for.
@@ -125,23 +138,23 @@ impl ZeroCopyStream {
 
     /// Ready when the part to be sent next is in the page cache, as far as can be known.
     fn poll_warm(&mut self, cx: &mut Context<'_>, queue: &Queue, range: &Pending) -> Poll<()> {
-        let len = range.left.min(SEND_MAX) as u64;
+        let until = cold::window_end(range.offset, range.left as u64);
         if !matches!(self.work, Work::Warming(_)) {
             if range.offset < range.warm_until {
                 return Poll::Ready(());
             }
-            if range.file.as_fd().is_none_or(|file| cold::is_warm(file, range.offset, len)) {
-                queue.set_warm(range.offset + len);
+            if let Some(warm) = warm_until(range) {
+                queue.set_warm(warm);
                 return Poll::Ready(());
             }
             self.socket.metrics().cold_reads.increment();
-            self.work = Work::Warming(Box::pin(cold::warm(Arc::clone(&range.file), range.offset, len)));
+            self.work = Work::Warming(Box::pin(cold::warm(Arc::clone(&range.file), range.offset, until)));
         }
         if let Work::Warming(warming) = &mut self.work {
             ready!(warming.as_mut().poll(cx));
             self.work = Work::None;
         }
-        queue.set_warm(range.offset + len);
+        queue.set_warm(until);
         Poll::Ready(())
     }
 
@@ -193,6 +206,14 @@ impl ZeroCopyStream {
             }
         }
     }
+}
+
+/// Up to where the next part of a range can be sent without waiting for the disk; `None` if that is not known of any of it.
+fn warm_until(range: &Pending) -> Option<u64> {
+    // What is read from a hot file is hot for long: one look for many calls, before a closer one.
+    let spans = [PROBE_MAX, SEND_MAX].map(|span| range.left.min(span) as u64);
+    let Some(file) = range.file.as_fd() else { return Some(range.offset + spans[0]) };
+    spans.into_iter().find(|span| cold::is_warm(file, range.offset, *span)).map(|span| range.offset + span)
 }
 
 /// Whether sendfile says that it does not work with this file, as opposed to that it failed.
