@@ -24,7 +24,7 @@ import time
 
 import machine
 import workloads
-from servers import LOAD, ROOT, STRATA, TARGET, Failure, all_cores
+from servers import LOAD, ROOT, STRATA, TARGET, Failure, Nginx, all_cores
 
 
 def say(text):
@@ -94,13 +94,11 @@ class Run:
     def measure(self, servers):
         try:
             self.begin(servers)
-            warm = not getattr(self.phase, "all_cores") and self.phase.key not in ("herd", "idle", "start", "cold", "scale", "zb")
-            seconds = self.size.seconds
-            if warm:
-                self.size.seconds = min(0.3, seconds)
+            if self.phase.warm:
+                seconds, self.size.seconds = self.size.seconds, min(0.3, self.size.seconds)
                 self.round(servers, 0)
                 self.size.seconds = seconds
-            rounds = min(self.size.rounds, 2) if self.phase.key == "herd" else 1 if self.phase.key in ("idle", "scale", "zb") else self.size.rounds
+            rounds = min(self.size.rounds, self.phase.rounds_max)
             for number in range(1, rounds + 1):
                 self.round(servers, number)
                 say(f"  {self.phase.key}: round {number} of {rounds} done" + (f" ({servers[0].title})" if len(servers) == 1 else ""))
@@ -126,7 +124,7 @@ class Run:
             "machine": machine.facts(self.base),
             "server_cores": cores,
             "client_core": self.arguments.client_core,
-            "rounds": self.size.rounds,
+            "rounds": min(self.size.rounds, self.phase.rounds_max),
             "seconds": self.size.seconds,
             "quick": self.size.quick,
             "servers": {kind.key: kind.describe() for kind in kinds},
@@ -155,6 +153,8 @@ def lines(figures):
             words += [f"{name} {figure(of[field] / 1000)} ms"] if field in of else []
         for field, name, scale in (("each", "B each", 1), ("resident", "MiB resident", 1 << 20), ("peak", "MiB peak", 1 << 20)):
             words += [f"{figure(of[field] / scale)} {name}"] if field in of else []
+        for field, value in of.items():
+            words += [f"{figure(value / 1e9)} GB/s {field.split('_bytes_')[0]}"] if field.endswith("_bytes_per_second") else []
         words += [f"client core {of['client_cpu'] / of['seconds']:.0%} busy"] if of.get("client_cpu") else []
         yield f"  {key[0]:16} {key[1]:16} {', '.join(words)}"
 
@@ -169,6 +169,7 @@ def main(arguments):
     if unknown := set(wanted) - set(known):
         sys.exit(f"no such phase: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     arguments.servers = arguments.servers.split(",")
+    Nginx.congestion = arguments.nginx_congestion
     size = workloads.Size(arguments.quick, arguments.rounds, arguments.seconds)
     results = pathlib.Path(arguments.results or TARGET / ("compare-quick" if arguments.quick else "compare"))
     results.mkdir(parents=True, exist_ok=True)
@@ -202,6 +203,7 @@ if __name__ == "__main__":
     parser.add_argument("--servers", default="strata,docker-registry,distribution,zot,nginx", help="these servers only")
     parser.add_argument("--server-core", default="0", help="the core of the servers")
     parser.add_argument("--client-core", default="1", help="the core of the load generator")
+    parser.add_argument("--nginx-congestion", help="TCP congestion control of nginx (root only: the system's is changed while it starts)")
     parser.add_argument("--results", help="where the figures are kept")
     parser.add_argument("--docs", help="where performance.md is written")
     # Ended from outside: the servers go too, and their data.

@@ -261,6 +261,28 @@ class Nginx(Server):
         )
         return ["nginx", "-c", str(config), "-p", str(folder), "-e", f"{folder}/errors"]
 
+    # The congestion control of its connections, where it is not to be the system's.
+    congestion = None
+
+    def start(self):
+        """It cannot choose its congestion control; a listening socket takes the default of the moment at which it is made."""
+        if self.congestion is None:
+            return super().start()
+        default = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
+        before = default.read_text()
+        default.write_text(self.congestion)
+        try:
+            return super().start()
+        finally:
+            default.write_text(before)
+
+    @classmethod
+    def describe(cls):
+        told = super().describe()
+        if cls.congestion:
+            told["settings"] += f"; TCP congestion control {cls.congestion}"
+        return told
+
     def last_words(self):
         errors = self.folder / "errors"
         return errors.read_text(errors="replace").strip()[-300:] if errors.exists() else super().last_words()

@@ -117,10 +117,11 @@ class Secure(Get):
 
 class PushImages(Workload):
     unit = "images"
+    longer = 1
     servers = REGISTRIES
 
     def arguments(self, server, size):
-        return ["push-images", "--as", self.kind, "--clients", self.clients, "--seconds", size.of(2 * size.seconds, size.seconds)]
+        return ["push-images", "--as", self.kind, "--clients", self.clients, "--seconds", self.longer * size.seconds]
 
 
 class PushLarge(Workload):
@@ -341,6 +342,10 @@ def zb_tests(text):
 class Phase:
     """Workloads that are measured together."""
 
+    # More rounds than these tell nothing new, or take too long.
+    rounds_max = 100
+    # One unmeasured round goes before the others.
+    warm = True
     # Servers run one after the other, each alone with all of its rounds, instead of taking turns.
     one_by_one = False
     # The servers get every core.
@@ -359,7 +364,7 @@ def kinds(make):
 
 
 PHASES = [
-    Phase("start", "Start", [Start("start", "start to the first answer, empty store")]),
+    Phase("start", "Start", [Start("start", "start to the first answer, empty store")], warm=False),
     Phase(
         "blobs",
         "Blob reads",
@@ -368,8 +373,17 @@ PHASES = [
             Get("blob-64k", "GET 64 KiB, 16 connections", bytes=64 << 10, count=64),
             Get("blob-1m", "GET 1 MiB, 16 connections", bytes=MIB, count=32, unit="bytes"),
             Get("blob-64m", "GET 64 MiB, 4 connections", bytes=64 * MIB, count=4, connections=4, unit="bytes"),
-            Get("blob-1m-copied", "GET 1 MiB, 16 connections, client copies", bytes=MIB, count=32, unit="bytes", bodies="copy"),
-            Get("blob-64m-copied", "GET 64 MiB, 4 connections, client copies", bytes=64 * MIB, count=4, connections=4, unit="bytes", bodies="copy"),
+            Get("blob-1m-copied", "GET 1 MiB, 16 connections, client copies", bytes=MIB, count=32, unit="bytes", bodies="copy", servers=HAVE_FILES),
+            Get(
+                "blob-64m-copied",
+                "GET 64 MiB, 4 connections, client copies",
+                bytes=64 * MIB,
+                count=4,
+                connections=4,
+                unit="bytes",
+                bodies="copy",
+                servers=HAVE_FILES,
+            ),
         ],
     ),
     Phase(
@@ -400,14 +414,15 @@ PHASES = [
             PushLarge("push-8x256m", "8 blobs of 256 MiB pushed side by side", count=8, bytes=256 * MIB),
         ],
         all_cores=True,
+        warm=False,
     ),
     Phase(
         "push-images",
         "Pushes of small images",
-        [PushImages("push-images-32", "image of 5 layers of 16 KiB, 32 clients", kind="containerd", clients=32)],
+        [PushImages("push-images-32", "image of 5 layers of 16 KiB, 32 clients", kind="containerd", clients=32, longer=2)],
     ),
-    Phase("herd", "Thundering herd", [Herd("herd", "500 clients pull one image of 8 × 32 MiB")]),
-    Phase("idle", "Idle connections", [Idle("idle", "5,000 kept-alive connections, each used once")]),
+    Phase("herd", "Thundering herd", [Herd("herd", "500 clients pull one image of 8 × 32 MiB")], warm=False, rounds_max=2),
+    Phase("idle", "Idle connections", [Idle("idle", "5,000 kept-alive connections, each used once")], warm=False, rounds_max=1),
     Phase(
         "cold",
         "Hot reads beside cold streams",
@@ -416,8 +431,9 @@ PHASES = [
             Cold("hot-beside-cold", "GET 4 KiB at 1000/s beside 8 streams of cold 1 GiB blobs", streams=8),
         ],
         one_by_one=True,
+        warm=False,
     ),
-    Phase("scale", "Metadata at scale", [Scale("scale", "1,000,000 manifests and tags, 100,000 in one repository")]),
+    Phase("scale", "Metadata at scale", [Scale("scale", "1,000,000 manifests and tags, 100,000 in one repository")], warm=False, rounds_max=1),
     Phase(
         "traffic",
         "Real clients",
@@ -427,8 +443,9 @@ PHASES = [
             Popular("popular", "GET of production's blob sizes by popularity (Zipf 0.9)"),
             Mixed("mixed", "95 % reads (HEAD tag, GET blob by popularity), 5 % pushes"),
         ],
+        rounds_max=2,
     ),
-    Phase("zb", "zot's own benchmark", [Zb("zb", "zb -c 4")]),
+    Phase("zb", "zot's own benchmark", [Zb("zb", "zb -c 4")], warm=False, rounds_max=1),
 ]
 
 

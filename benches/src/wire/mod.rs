@@ -63,8 +63,9 @@ impl<'a> Request<'a> {
     /// Its first line and header fields.
     pub fn head(&self, host: &str, agent: &str, token: Option<&str>) -> String {
         let Request { method, path, .. } = self;
+        let accept = if path.contains("/manifests/") { ACCEPT } else { "*/*" };
         let mut text = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nAccept: {ACCEPT}\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nAccept: {accept}\r\n"
         );
         if let Some(media_type) = self.media_type {
             text.extend(["Content-Type: ", media_type, "\r\n"]);
