@@ -24,7 +24,7 @@ import time
 
 import machine
 import workloads
-from servers import LOAD, ROOT, STRATA, TARGET, Failure, Nginx, all_cores
+from servers import LOAD, ROOT, STRATA, TARGET, Failure, all_cores
 
 
 def say(text):
@@ -87,9 +87,13 @@ class Run:
             for server in servers:
                 if type(server) not in workload.servers:
                     continue
-                result = self.attempt(workload, server, lambda w=workload, s=server: w.run(s, self.size, self.arguments.client_core))
+                result = self.attempt(workload, server, lambda w=workload, s=server: self.one(w, s))
                 if result is not None and number:
                     self.runs.append({"workload": workload.key, "server": server.key, "round": number, **result})
+
+    def one(self, workload, server):
+        with server.surroundings():
+            return workload.run(server, self.size, self.arguments.client_core)
 
     def measure(self, servers):
         try:
@@ -169,7 +173,6 @@ def main(arguments):
     if unknown := set(wanted) - set(known):
         sys.exit(f"no such phase: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     arguments.servers = arguments.servers.split(",")
-    Nginx.congestion = arguments.nginx_congestion
     size = workloads.Size(arguments.quick, arguments.rounds, arguments.seconds)
     results = pathlib.Path(arguments.results or TARGET / ("compare-quick" if arguments.quick else "compare"))
     results.mkdir(parents=True, exist_ok=True)
@@ -200,10 +203,9 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, help="measured rounds (default 3)")
     parser.add_argument("--seconds", type=float, help="length of a run (default 1.5)")
     parser.add_argument("--only", help="these phases only, separated by commas")
-    parser.add_argument("--servers", default="strata,docker-registry,distribution,zot,nginx", help="these servers only")
+    parser.add_argument("--servers", default="strata,docker-registry,distribution,zot,nginx,nginx-unpaced", help="these servers only")
     parser.add_argument("--server-core", default="0", help="the core of the servers")
     parser.add_argument("--client-core", default="1", help="the core of the load generator")
-    parser.add_argument("--nginx-congestion", help="TCP congestion control of nginx (root only: the system's is changed while it starts)")
     parser.add_argument("--results", help="where the figures are kept")
     parser.add_argument("--docs", help="where performance.md is written")
     # Ended from outside: the servers go too, and their data.

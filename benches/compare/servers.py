@@ -1,4 +1,5 @@
 """The servers that are compared: how each is started at its own recommended settings, and what it promises when it says 201."""
+import contextlib
 import json
 import os
 import pathlib
@@ -132,6 +133,10 @@ class Server:
                 time.sleep(0.0005)
         raise Failure(f"{self.title} does not answer")
 
+    def surroundings(self):
+        """What is to be so on the machine while it is measured."""
+        return contextlib.nullcontext()
+
     def fill_target(self):
         """What `strata-load fill` is told."""
         return self.address
@@ -261,28 +266,6 @@ class Nginx(Server):
         )
         return ["nginx", "-c", str(config), "-p", str(folder), "-e", f"{folder}/errors"]
 
-    # The congestion control of its connections, where it is not to be the system's.
-    congestion = None
-
-    def start(self):
-        """It cannot choose its congestion control; a listening socket takes the default of the moment at which it is made."""
-        if self.congestion is None:
-            return super().start()
-        default = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
-        before = default.read_text()
-        default.write_text(self.congestion)
-        try:
-            return super().start()
-        finally:
-            default.write_text(before)
-
-    @classmethod
-    def describe(cls):
-        told = super().describe()
-        if cls.congestion:
-            told["settings"] += f"; TCP congestion control {cls.congestion}"
-        return told
-
     def last_words(self):
         errors = self.folder / "errors"
         return errors.read_text(errors="replace").strip()[-300:] if errors.exists() else super().last_words()
@@ -291,5 +274,33 @@ class Nginx(Server):
         return str(self.folder / "root")
 
 
+class NginxUnpaced(Nginx):
+    """The same nginx where the system's congestion control does not pace: Strata does not let peers on the same machine be paced, and what of a
+    ratio comes from that alone is to be seen."""
+
+    key, title = "nginx-unpaced", "nginx, not paced"
+    settings = "as nginx, with net.ipv4.tcp_congestion_control = reno while it is measured"
+    UNPACED, SETTING = "reno", pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
+
+    @classmethod
+    def missing(cls):
+        if not cls.SETTING.read_text().startswith("bbr"):
+            return "the system's congestion control does not pace, so it would be nginx once more"
+        if not os.access(cls.SETTING, os.W_OK):
+            return "the congestion control of the system cannot be set here"
+        return super().missing()
+
+    @contextlib.contextmanager
+    def surroundings(self):
+        before = self.SETTING.read_text()
+        self.SETTING.write_text(self.UNPACED)
+        try:
+            yield
+        finally:
+            self.SETTING.write_text(before)
+
+
 ALL = [Strata, Distribution2, Distribution3, Zot, Nginx]
 REGISTRIES = [Strata, Distribution2, Distribution3, Zot]
+# Where the network is most of the cost.
+READERS = [*ALL, NginxUnpaced]

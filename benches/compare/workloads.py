@@ -7,11 +7,12 @@ import subprocess
 import time
 
 import machine
-from servers import ALL, LOAD, REGISTRIES, SCALE, STRATA, Failure, Nginx, Server, Strata
+from servers import ALL, LOAD, READERS, REGISTRIES, SCALE, STRATA, Failure, Nginx, NginxUnpaced, Server, Strata
 
 MIB = 1 << 20
 GIB = 1 << 30
-HAVE_FILES = HAVE_TLS = [Strata, Nginx]
+HAVE_FILES = [Strata, Nginx]
+HAVE_TLS = [Strata, Nginx, NginxUnpaced]
 
 
 class Size:
@@ -75,6 +76,7 @@ class Get(Workload):
 
     bodies = "discard"
     connections = 16
+    servers = READERS
 
     def prepare(self, server, size, core):
         self.paths[server.key] = load(core, "fill", server.fill_target(), "--bytes", self.bytes, "--count", self.count)
@@ -85,6 +87,8 @@ class Get(Workload):
 
 class Manifest(Workload):
     """A manifest by its tag."""
+
+    servers = READERS
 
     def prepare(self, server, size, core):
         paths = load(core, "fill", server.fill_target(), "--tag", "v1", "--count", 5)
@@ -140,13 +144,14 @@ class PushLarge(Workload):
 
 class Herd(Workload):
     unit = "bytes"
+    servers = READERS
 
     def prepare(self, server, size, core):
         self.paths[server.key] = load(core, "fill", server.fill_target(), "--tag", "herd", "--count", 8, "--bytes", size.of(32, 4) * MIB)
 
     def arguments(self, server, size):
         # The registries that copy take minutes for all of it: their rate is known long before.
-        limit = 120 if server.key in ("strata", "nginx") else size.of(15, 3)
+        limit = 120 if server.key in ("strata", "nginx", "nginx-unpaced") else size.of(15, 3)
         return ["herd", "--clients", size.of(500, 50), "--width", 3, "--limit", limit]
 
 
@@ -356,7 +361,7 @@ class Phase:
         self.__dict__.update(fields)
 
     def servers(self):
-        return [server for server in [*ALL, Limits] if any(server in workload.servers for workload in self.workloads)]
+        return [server for server in [*READERS, Limits] if any(server in workload.servers for workload in self.workloads)]
 
 
 def kinds(make):

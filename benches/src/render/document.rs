@@ -13,7 +13,8 @@ use super::{figure, span};
 
 const INTRODUCTION: &str = include_str!("introduction.md");
 /// In which order servers stand.
-const SERVERS: [&str; 6] = ["strata", "docker-registry", "distribution", "zot", "nginx", "limits"];
+const SERVERS: [&str; 7] =
+    ["strata", "docker-registry", "distribution", "zot", "nginx", "nginx-unpaced", "limits"];
 
 pub(super) struct Document<'r> {
     results: &'r Results,
@@ -177,7 +178,7 @@ impl<'r> Document<'r> {
             let Some(facts) = phase.servers.get(key) else { continue };
             let class = if key == "strata" {
                 "own"
-            } else if key == "nginx" {
+            } else if key.starts_with("nginx") {
                 "other"
             } else {
                 "peer"
