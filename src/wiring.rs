@@ -14,7 +14,7 @@ use strata_frontend_http::{
 };
 use strata_registry::{Registry, RegistryConfig};
 
-use crate::config::{Config, Listener, Problems, Settings};
+use crate::config::{Config, Io, Listener, Problems, Settings};
 use crate::log::Log;
 use crate::shutdown::{self, Stop};
 
@@ -261,7 +261,14 @@ pub(crate) fn engine_config(settings: &Settings) -> EngineConfig {
         open_files_max: storage.open_files as usize,
         hash_threads: storage.hash_threads as usize,
         io_threads: storage.io_threads as usize,
-        fast_paths: strata_engine::FastPaths { direct_io: storage.direct_io.is_wanted() },
+        fast_paths: strata_engine::FastPaths {
+            direct_io: storage.direct_io.is_wanted(),
+            io: match storage.io {
+                Io::Auto => strata_engine::Io::Auto,
+                Io::Threads => strata_engine::Io::Threads,
+                Io::Ring => strata_engine::Io::Ring,
+            },
+        },
         ..EngineConfig::new(&storage.data)
     }
 }

@@ -79,7 +79,8 @@ fn on(disk: &SmallDisk, arguments: &[&str]) -> TestRegistry {
 
 #[test]
 fn all_of_them_can_be_switched_off() {
-    let builder = FAST_PATHS.iter().fold(logging_json(), |builder, variable| builder.env(variable, "off"));
+    let builder =
+        FAST_PATHS.iter().fold(logging_json(), |builder, (variable, off)| builder.env(variable, off));
     let mut registry = builder.start();
     let chosen = chosen(&registry);
     assert_eq!(chosen.len(), FAST_PATHS.len(), "the harness knows every fast path there is: {chosen:?}");
@@ -111,4 +112,22 @@ fn memory_and_layered_file_systems_work_whatever_they_refuse() {
         assert_eq!(chosen(&registry).len(), FAST_PATHS.len(), "{}", registry.log());
         expect_pushes_and_pulls(&mut registry);
     }
+}
+
+#[test]
+fn without_io_uring_threads_read_and_write() {
+    let mut registry = logging_json().without_io_uring().env("STRATA_STORAGE_IO", "io-uring").start();
+    let (taken, why) = chosen(&registry)["storage.io"].clone();
+    assert!(!taken && why.contains("Operation not permitted"), "{why}");
+    expect_pushes_and_pulls(&mut registry);
+}
+
+#[test]
+fn io_uring_can_take_all_that_it_can_do() {
+    let mut registry = logging_json().env("STRATA_STORAGE_IO", "io-uring").start();
+    let (taken, why) = chosen(&registry)["storage.io"].clone();
+    if !taken {
+        return println!("skipped: {why}");
+    }
+    expect_pushes_and_pulls(&mut registry);
 }

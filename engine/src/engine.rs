@@ -6,9 +6,10 @@
 use crate::blob::{self, BlobBody, Files, Handles, Reader};
 use crate::clock::{Clock, SystemClock, UnixMillis};
 use crate::config::EngineConfig;
-use crate::disk::{Disk, Pool, RealDisk};
+use crate::disk::{Disk, Pool};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::error::EngineError;
+use crate::fast_path;
 use crate::gate::{Gate, failed};
 use crate::ingest::BufferPool;
 use crate::lock::DirLock;
@@ -88,13 +89,14 @@ impl Engine {
         make_directory(&directory).map_err(|error| refused(&directory, error))?;
         let lock = DirLock::exclusive(&directory)?;
         let meta = RocksStore::open(&directory.join(META), &rocks_config(&config))?;
+        let (disk, io) = fast_path::open_disk(directory, config.fast_paths.io);
         let ports = Ports {
-            disk: Arc::new(RealDisk::new(directory)),
+            disk,
             meta: Arc::new(meta),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
         };
-        Self::start(config, ports, Some(lock))
+        Self::start(config, ports, Some(lock), vec![io])
     }
 
     /// Opens a store on other ports. `config.data_dir` is not used, and nothing is locked. Blocks.
@@ -102,10 +104,15 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`].
     pub fn open_with(config: EngineConfig, ports: Ports) -> Result<Self, EngineError> {
-        Self::start(config, ports, None)
+        Self::start(config, ports, None, Vec::new())
     }
 
-    fn start(config: EngineConfig, ports: Ports, lock: Option<DirLock>) -> Result<Self, EngineError> {
+    fn start(
+        config: EngineConfig,
+        ports: Ports,
+        lock: Option<DirLock>,
+        mut fast_paths: Vec<FastPath>,
+    ) -> Result<Self, EngineError> {
         let Ports { disk, meta, clock, entropy } = ports;
         recovery::refuse_orphans(&*disk, &*meta)?;
         let identity = meta::prepare(&*meta, &*entropy, clock.now())?;
@@ -127,7 +134,7 @@ impl Engine {
             recovered.generation_next,
             config.fast_paths.direct_io,
         );
-        let fast_paths = vec![files.probe_direct()];
+        fast_paths.push(files.probe_direct());
         let appender = Appender::start(
             Arc::clone(&disk),
             Arc::clone(&gate),

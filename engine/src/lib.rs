@@ -30,6 +30,6 @@ pub use config::EngineConfig;
 pub use engine::{Engine, Health, Ports};
 pub use entropy::{Entropy, SystemEntropy};
 pub use error::EngineError;
-pub use fast_path::FastPaths;
+pub use fast_path::{FastPaths, Io};
 pub use metrics::EngineMetrics;
 pub use upload::{UploadStatus, UploadWriter};

@@ -32,6 +32,18 @@ words! {
     }
 }
 
+words! {
+    /// What reads and writes files.
+    Io {
+        /// An io_uring for what it does better than threads, where the system has it.
+        Auto = "auto",
+        /// Threads.
+        Threads = "threads",
+        /// An io_uring for all that it can do, where the system has it.
+        Ring = "io-uring",
+    }
+}
+
 impl FastPath {
     /// Whether it may be taken.
     pub(crate) fn is_wanted(self) -> bool {
@@ -167,6 +179,10 @@ settings! {
         hash_threads: u32 = "0";
         /// Threads that read, write and sync files. 0 means four for each processor, at least eight.
         io_threads: u32 = "0";
+        /// What reads and writes files where that takes long: `"threads"`, `"io-uring"` where the system has it (containers
+        /// often forbid it; threads take its place then), or `"auto"`, io_uring for what it does better: short reads that are
+        /// not in memory. What was chosen is logged at start.
+        io: Io = "auto";
         /// `"auto"` writes large uploads past the page cache where the file system can, `"off"` never. What was chosen is
         /// logged at start.
         direct_io: FastPath = "auto";

@@ -5,7 +5,7 @@
 
 use super::generation::{BLOBS, Generations, directory_of, directory_path, file_path};
 use crate::disk::{
-    DIRECT_ALIGNMENT, Disk, DiskFile, OpenMode, Pool, retry_interrupted, write_all_vectored_at,
+    DIRECT_ALIGNMENT, Disk, DiskFile, OpenMode, Pool, Request, Work, retry_interrupted, write_all_vectored_at,
 };
 use crate::error::EngineError;
 use crate::gate::{Gate, failed};
@@ -308,6 +308,46 @@ impl NewFile {
         retry_interrupted(|| self.handle().map_err(io::Error::other)?.set_len(len))
             .map_err(|error| failed(self.name(), error))?;
         Ok(true)
+    }
+
+    /// The handle to write `bytes` at `offset` through, and the alignment that it wants, where writes are begun rather than done
+    /// on threads. `None`: [`NewFile::write`] it on one, as also the first direct write of a file, which opens it.
+    pub(crate) fn begins(
+        &self,
+        bytes: &[u8],
+        offset: u64,
+        direct: bool,
+    ) -> Option<(Arc<dyn DiskFile>, usize)> {
+        let handle = self.handle.as_ref().filter(|handle| handle.begins_writes())?;
+        if !direct || !self.files.direct.load(Ordering::Relaxed) {
+            return Some((Arc::clone(handle), 1));
+        }
+        let aligned = |value: usize| value.is_multiple_of(DIRECT_ALIGNMENT);
+        let whole = aligned(offset as usize) && aligned(bytes.len()) && aligned(bytes.as_ptr().addr());
+        let direct = self.direct.get()?.as_ref().filter(|_| whole)?;
+        Some((Arc::clone(direct), DIRECT_ALIGNMENT))
+    }
+
+    /// What the failure of a begun write means.
+    pub(crate) fn write_failed(&self, error: io::Error) -> EngineError {
+        failed(self.name(), error)
+    }
+
+    /// As [`NewFile::sync`], and tells `then`: on this thread, which may wait, or on that of a disk that takes syncs. `then`
+    /// must be short.
+    pub(crate) fn sync_then(self: &Arc<Self>, then: impl FnOnce(Result<(), EngineError>) + Send + 'static) {
+        let file = Arc::clone(self);
+        let handle = match &self.handle {
+            Some(handle) if handle.begins_writes() => handle,
+            _ => return then(self.sync()),
+        };
+        let request = Request::new(Work::Sync, move |ended| {
+            let outcome = ended.outcome.map(drop);
+            then(outcome.map_err(|error| file.files.gate.sync_failed(&file.name(), error)));
+        });
+        if let Err(request) = handle.begin(request) {
+            request.run(&**handle);
+        }
     }
 
     /// Makes content and length durable.

@@ -1,6 +1,6 @@
 //! A blob opened for reading, and the cache of open files behind it.
 
-use crate::disk::{Disk, DiskFile, OpenMode, Pool, read_exact_at, read_exact_at_cached};
+use crate::disk::{self, Disk, DiskFile, OpenMode, Pool, Request, Work, read_exact_at_cached};
 use crate::limits::READ_BYTES_MAX;
 use crate::metrics::Counters;
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// Longest read that is tried on the caller's thread, bytes; copying more would keep other requests of that thread waiting.
 const INLINE_BYTES_MAX: usize = 256 * 1024;
@@ -85,8 +86,14 @@ impl Reader {
             return Ok(buffer.into());
         }
         self.counters.reads_deferred.add(1);
-        let file = Arc::clone(file);
-        self.wait(move || read_exact_at(&*file, &mut buffer, offset).map(|()| buffer.into())).await
+        let (sender, receiver) = oneshot::channel();
+        let request = Request::new(Work::Read { buffer, offset }, move |ended| drop(sender.send(ended)));
+        disk::begin(&self.threads, file, request);
+        let ended = receiver.await.map_err(|_| lost())?;
+        match (ended.work, ended.outcome?) {
+            (Work::Read { buffer, .. }, count) if count == buffer.len() => Ok(buffer.into()),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
     }
 
     /// Runs blocking work on a thread that may wait.
@@ -94,12 +101,15 @@ impl Reader {
         &self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         self.threads.run(move || drop(sender.send(work())));
-        receiver
-            .await
-            .unwrap_or_else(|_| Err(io::Error::other("the store was closed, or a reading thread panicked")))
+        receiver.await.unwrap_or_else(|_| Err(lost()))
     }
+}
+
+/// What a reader is told whose work was dropped.
+fn lost() -> io::Error {
+    io::Error::other("the store was closed, or a reading thread panicked")
 }
 
 /// A file that readers share.

@@ -2,7 +2,7 @@
 //!
 //! For tests only; wraps any other disk.
 
-use super::{DirEntry, Disk, DiskFile, OpenMode, Space};
+use super::{DirEntry, Disk, DiskFile, OpenMode, Request, Space, Work};
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -74,6 +74,12 @@ struct Plan {
 }
 
 impl Plan {
+    /// What the next operation of the kind will meet.
+    fn peek(&self, operation: Operation) -> Option<Fault> {
+        let order = self.orders.iter().find(|order| order.operation == operation && order.times > 0)?;
+        (order.countdown == 0).then_some(order.fault)
+    }
+
     fn next(&mut self, operation: Operation) -> Option<Fault> {
         let order = self.orders.iter_mut().find(|order| order.operation == operation && order.times > 0)?;
         if order.countdown > 0 {
@@ -213,5 +219,33 @@ impl DiskFile for FaultyFile {
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         self.inner.as_fd()
+    }
+
+    /// An error comes from another thread, as from a ring. What is to be taken up again is met by the caller, who gets the
+    /// request back and runs it.
+    fn begin(&self, request: Request) -> Result<(), Request> {
+        if !self.inner.begins_writes() {
+            return Err(request);
+        }
+        let operation = match request.work() {
+            Work::Read { .. } => Operation::Read,
+            Work::Write { .. } => Operation::Write,
+            Work::Sync => Operation::Sync,
+        };
+        let next = self.plan.lock().unwrap_or_else(PoisonError::into_inner).peek(operation);
+        if matches!(next, Some(Fault::Eintr | Fault::Short)) {
+            return Err(request);
+        }
+        match meet(&self.plan, operation) {
+            Ok(_) => self.inner.begin(request),
+            Err(error) => {
+                std::thread::spawn(move || request.finish(Err(error)));
+                Ok(())
+            }
+        }
+    }
+
+    fn begins_writes(&self) -> bool {
+        self.inner.begins_writes()
     }
 }

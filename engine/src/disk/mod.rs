@@ -2,17 +2,24 @@
 //!
 //! Knows paths, bytes, offsets and syncs; knows nothing of blobs, frames or metadata (the metadata store keeps its own
 //! files). Called by `segment`, `blob`, `upload`, `recovery` and `check`; made by [`crate::Engine::open`] or by a test.
+//!
+//! What may take long is either done on a thread that waits for it (a [`Pool`]'s), or begun where the disk takes it
+//! ([`DiskFile::begin`]: the ring), and told to its owner when it is done.
 
 mod pool;
 mod real;
+mod request;
+mod ring;
 
 #[cfg(any(test, feature = "sim"))]
 pub mod faulty;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 
-pub(crate) use pool::Pool;
+pub use pool::Pool;
 pub use real::RealDisk;
+pub use request::{Ended, Request, Work, begin};
+pub use ring::{RingDisk, RingUse};
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
@@ -149,6 +156,21 @@ pub trait DiskFile: Send + Sync + Debug {
 
     /// The descriptor, where there is one (the simulated disk has none).
     fn as_fd(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Begins work that ends elsewhere: the request is told when it is done, and nothing waits for it here. Requests that are
+    /// under way together may end in any order, but a sync covers all writes that were begun before it on this handle.
+    ///
+    /// # Errors
+    /// Gives the request back where this disk does not take it, or not now; the caller then [runs](Request::run) it on a thread
+    /// that may wait.
+    fn begin(&self, request: Request) -> Result<(), Request> {
+        Err(request)
+    }
+
+    /// Whether writes are worth beginning: else a caller that wants them on a thread can go there at once.
+    fn begins_writes(&self) -> bool {
+        false
+    }
 }
 
 /// Reads exactly `buffer.len()` bytes at `offset`.

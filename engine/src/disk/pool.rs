@@ -14,7 +14,7 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// A fixed number of threads that take jobs in order.
 #[derive(Debug)]
-pub(crate) struct Pool {
+pub struct Pool {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -49,7 +49,7 @@ impl Pool {
     ///
     /// # Errors
     /// As the operating system.
-    pub(crate) fn start(name: &str, count: usize) -> std::io::Result<Self> {
+    pub fn start(name: &str, count: usize) -> std::io::Result<Self> {
         let pool = Self { shared: Arc::default(), threads: Mutex::default() };
         for number in 0..count.max(1) {
             let shared = Arc::clone(&pool.shared);
@@ -60,7 +60,7 @@ impl Pool {
     }
 
     /// Queues a job. After [`Pool::stop`] the job is dropped, which its owner notices as it would notice a panic in it.
-    pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) {
+    pub fn run(&self, job: impl FnOnce() + Send + 'static) {
         let mut state = lock(&self.shared.state);
         if state.stopped {
             drop(state);
@@ -76,7 +76,7 @@ impl Pool {
     }
 
     /// Runs what is queued, then ends the threads. Not to be called on one of them. Idempotent.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.leave();
         for thread in lock(&self.threads).drain(..) {
             // A job's panic was caught; the thread itself has none to report.

@@ -24,8 +24,9 @@ impl RealDisk {
     }
 }
 
-impl Disk for RealDisk {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+impl RealDisk {
+    /// As [`Disk::open`].
+    pub(super) fn open_file(&self, path: &Path, mode: OpenMode) -> io::Result<RealFile> {
         let mut options = OpenOptions::new();
         match mode {
             OpenMode::Read => options.read(true),
@@ -34,7 +35,13 @@ impl Disk for RealDisk {
             OpenMode::Direct => options.write(true).custom_flags(libc::O_DIRECT),
         };
         let file = options.open(self.root.join(path))?;
-        Ok(Arc::new(RealFile { file }))
+        Ok(RealFile { file })
+    }
+}
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(self.open_file(path, mode)?))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -70,9 +77,21 @@ impl Disk for RealDisk {
     }
 }
 
+/// An open file of the operating system.
 #[derive(Debug)]
-struct RealFile {
+pub(super) struct RealFile {
     file: File,
+}
+
+impl RealFile {
+    #[cfg(test)]
+    pub(super) const fn new(file: File) -> Self {
+        Self { file }
+    }
+
+    pub(super) const fn file(&self) -> &File {
+        &self.file
+    }
 }
 
 impl DiskFile for RealFile {

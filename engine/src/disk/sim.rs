@@ -3,7 +3,10 @@
 //! For tests only. Counts every step that changes something, so that a test can cut the power at each of them. Handles of
 //! before a restart are dead, as the handles of a killed process are.
 
-use super::{DirEntry, Disk, DiskFile, OpenMode, Space};
+mod begun;
+
+use super::{DirEntry, Disk, DiskFile, OpenMode, Request, Space};
+use begun::Begun;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
@@ -75,6 +78,7 @@ struct State {
     off: bool,
     capacity: Option<u64>,
     direct: bool,
+    begun: Option<Begun>,
 }
 
 /// The simulated disk. Clones are the same disk.
@@ -331,7 +335,7 @@ impl Disk for SimDisk {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct SimFile {
     disk: SimDisk,
     boot: u64,
@@ -420,5 +424,15 @@ impl DiskFile for SimFile {
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         None
+    }
+
+    fn begin(&self, request: Request) -> Result<(), Request> {
+        let begun = self.disk.lock().begun.clone();
+        let Some(begun) = begun else { return Err(request) };
+        begun.send((self.clone(), request)).map_err(|refused| refused.0.1)
+    }
+
+    fn begins_writes(&self) -> bool {
+        self.disk.lock().begun.is_some()
     }
 }

@@ -1,6 +1,7 @@
 //! The contract that every disk keeps, and what the simulated and the faulty one add to it.
 
 use super::faulty::{Fault, FaultyDisk, Operation};
+use super::ring::tests::{Waiting, ring, wait};
 use super::sim::{Cut, SimDisk};
 use super::*;
 use std::io::ErrorKind;
@@ -57,6 +58,19 @@ fn every_disk_keeps_the_contract() {
     contract(&RealDisk::new(dir.path()));
     contract(&SimDisk::new());
     contract(&FaultyDisk::new(Arc::new(SimDisk::new())));
+    let begins = SimDisk::new();
+    begins.set_begins(true);
+    contract(&Waiting(FaultyDisk::new(Arc::new(Waiting(begins)))));
+}
+
+#[test]
+fn the_ring_keeps_the_contract() {
+    let dirs = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let Some(disks) = dirs.iter().map(ring).collect::<Option<Vec<_>>>() else { return };
+    let [begun, faulty, plain] = <[RingDisk; 3]>::try_from(disks).unwrap();
+    contract(&plain);
+    contract(&Waiting(begun));
+    contract(&Waiting(FaultyDisk::new(Arc::new(faulty))));
 }
 
 #[test]
@@ -157,7 +171,13 @@ fn a_full_disk_takes_no_more() {
 
 #[test]
 fn faults_come_when_they_are_ordered() {
-    let disk = FaultyDisk::new(Arc::new(SimDisk::new()));
+    faults(&FaultyDisk::new(Arc::new(SimDisk::new())));
+    let dir = tempfile::tempdir().unwrap();
+    let Some(ring) = ring(&dir) else { return };
+    faults(&FaultyDisk::new(Arc::new(Waiting(ring))));
+}
+
+fn faults(disk: &FaultyDisk) {
     let file = disk.open(Path::new("f"), OpenMode::Create).unwrap();
     disk.order(Operation::Write, Fault::Enospc, 1, 1);
     assert_eq!(file.write_at(b"ab", 0).unwrap(), 2);
@@ -174,4 +194,22 @@ fn faults_come_when_they_are_ordered() {
     assert_eq!(file.sync().unwrap_err().raw_os_error(), Some(libc::EIO));
     assert_eq!(disk.heal(), 7);
     file.sync().unwrap();
+    begun_faults(disk);
+}
+
+/// As above, where requests are begun: errors come with the end, what is to be taken up again is given back.
+fn begun_faults(disk: &FaultyDisk) {
+    let file = disk.open(Path::new("f"), OpenMode::Write).unwrap();
+    let write = || Work::Write { bytes: bytes::Bytes::from_static(b"abcdefgh"), offset: 0, alignment: 1 };
+    for (fault, code) in [(Fault::Eio, libc::EIO), (Fault::Enospc, libc::ENOSPC)] {
+        disk.order(Operation::Write, fault, 1, 1);
+        assert_eq!(wait(&*file, write()).outcome.unwrap(), 8);
+        assert_eq!(wait(&*file, write()).outcome.unwrap_err().raw_os_error(), Some(code));
+        assert_eq!(wait(&*file, write()).outcome.unwrap(), 8);
+    }
+    disk.order(Operation::Sync, Fault::Eintr, 0, 3);
+    disk.order(Operation::Read, Fault::Short, 0, 3);
+    assert_eq!(wait(&*file, Work::Sync).outcome.unwrap(), 0);
+    assert_eq!(wait(&*file, Work::Read { buffer: vec![0; 8], offset: 0 }).outcome.unwrap(), 8);
+    assert_eq!(disk.heal(), 8);
 }

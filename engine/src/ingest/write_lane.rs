@@ -2,15 +2,17 @@
 //! side by side.
 //!
 //! A file that grows is locked by the system for each write, so writes of one file side by side would only wait for each
-//! other. Those that queue up meanwhile go out together instead.
+//! other. Those that queue up meanwhile go out together instead. Where the disk takes writes, no thread waits for them, and each
+//! goes out alone.
 
 use super::extent::Extent;
 use crate::blob::NewFile;
-use crate::disk::Pool;
+use crate::disk::{self, DiskFile, Ended, Pool, Request, Work};
 use crate::limits::WRITE_EXTENTS_MAX;
 use crate::sync::lock;
+use bytes::Bytes;
 use std::collections::VecDeque;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex};
 
 /// A buffer on its way to a file.
@@ -21,7 +23,24 @@ struct Item {
     direct: bool,
 }
 
+/// The bytes of an extent, kept alive by whoever has them.
+struct Shared(Arc<Extent>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}
+
 impl Item {
+    /// Where this is to be begun, if it can be.
+    fn begins(&self) -> Option<(Arc<dyn DiskFile>, usize)> {
+        if self.extent.flow().has_failed() {
+            return None;
+        }
+        self.file.begins(self.extent.bytes(), self.extent.offset(), self.direct)
+    }
+
     fn end(&self) -> u64 {
         self.extent.offset() + self.extent.bytes().len() as u64
     }
@@ -89,16 +108,58 @@ impl WriteLane {
     }
 
     fn run(&self, turn: Turn) {
+        let Some(turn) = turn.begin() else { return };
         self.threads.run(move || turn.take());
     }
 }
 
 impl Turn {
     /// Writes what follows one another, then queues up again behind other uploads.
-    fn take(mut self) {
+    fn take(self) {
         let Some(lane) = self.0.clone() else { return };
         let items = lane.next();
         write(&items);
+        self.over(&lane, items);
+    }
+
+    /// Leaves the next buffer to the disk if that takes it; else gives the turn back, for a thread.
+    fn begin(self) -> Option<Self> {
+        let lane = self.0.clone()?;
+        let mut state = lock(&lane.state);
+        let Some((handle, alignment)) = state.queue.front().and_then(Item::begins) else { return Some(self) };
+        let item = state.queue.pop_front();
+        drop(state);
+        let item = item?;
+        let (bytes, offset) = (Bytes::from_owner(Shared(Arc::clone(&item.extent))), item.extent.offset());
+        let work = Work::Write { bytes, offset, alignment };
+        let request = Request::new(work, move |ended| self.begun(item, ended));
+        disk::begin(&lane.threads, &handle, request);
+        None
+    }
+
+    fn begun(self, item: Item, ended: Ended) {
+        let Some(lane) = self.0.clone() else { return };
+        let Ended { work, outcome } = ended;
+        drop(work);
+        match outcome {
+            Ok(count) if count == item.extent.bytes().len() => {}
+            Err(error) if error.kind() != io::ErrorKind::InvalidInput => {
+                item.extent.flow().fail(item.file.write_failed(error));
+            }
+            // The file system cut it short off the alignment, or takes no direct writes after all: once more from its front.
+            Ok(_) | Err(_) => {
+                let threads = Arc::clone(&lane.threads);
+                return threads.run(move || {
+                    write(std::slice::from_ref(&item));
+                    self.over(&lane, vec![item]);
+                });
+            }
+        }
+        self.over(&lane, vec![item]);
+    }
+
+    /// Goes on after a write.
+    fn over(mut self, lane: &Arc<WriteLane>, items: Vec<Item>) {
         let mut state = lock(&lane.state);
         if state.queue.is_empty() {
             // From here on a buffer begins another turn.
@@ -181,7 +242,14 @@ mod tests {
 
     #[test]
     fn what_queues_up_is_written_in_its_place() {
+        for begins in [false, true] {
+            expect_written_in_place(begins);
+        }
+    }
+
+    fn expect_written_in_place(begins: bool) {
         let disk = SimDisk::new();
+        disk.set_begins(begins);
         let faulty = FaultyDisk::new(Arc::new(disk.clone()));
         let world = World::new(disk, Arc::new(faulty.clone()));
         let file = Arc::new(world.files.create().unwrap());
@@ -210,7 +278,14 @@ mod tests {
 
     #[test]
     fn a_failed_write_fails_the_upload_and_ends() {
+        for begins in [false, true] {
+            expect_failure(begins);
+        }
+    }
+
+    fn expect_failure(begins: bool) {
         let disk = SimDisk::new();
+        disk.set_begins(begins);
         let faulty = FaultyDisk::new(Arc::new(disk.clone()));
         let world = World::new(disk, Arc::new(faulty.clone()));
         let file = Arc::new(world.files.create().unwrap());

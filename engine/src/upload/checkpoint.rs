@@ -100,13 +100,16 @@ pub(crate) fn in_background(
             // A failed write is known before its extent is done, so before this.
             let failed = written.has_failed() || upload.has_failed();
             let Some(hash) = hash.filter(|_| !failed) else { return over() };
-            if let Err(error) = file.sync() {
-                // The system tells it once: a later sync would succeed without the bytes that this one lost.
-                upload.fail(error);
-                return over();
-            }
-            let record = session.record_at(&store, Some((&file, end)), Vec::new(), (hash, checksum));
-            commit(&store, &session, Some(file), record, move |_| over());
+            let synced = Arc::clone(&file);
+            synced.sync_then(move |outcome| {
+                if let Err(error) = outcome {
+                    // The system tells it once: a later sync would succeed without the bytes that this one lost.
+                    upload.fail(error);
+                    return over();
+                }
+                let record = session.record_at(&store, Some((&file, end)), Vec::new(), (hash, checksum));
+                commit(&store, &session, Some(file), record, move |_| over());
+            });
         });
     });
 }

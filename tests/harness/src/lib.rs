@@ -27,6 +27,7 @@ pub mod process;
 pub mod random;
 pub mod registry;
 pub mod repository;
+pub mod seccomp;
 pub mod small_disk;
 pub mod storm;
 pub mod tls;

@@ -43,11 +43,17 @@ pub struct Process {
 impl Process {
     /// Starts `command`; its standard output is gathered line by line, its log goes to the file `log`.
     #[track_caller]
-    pub fn start(mut command: Command, log: &Path) -> Process {
+    pub fn start(command: Command, log: &Path) -> Process {
+        Process::start_by(|mut command| command.spawn().expect("the binary under test starts"), command, log)
+    }
+
+    /// As [`Process::start`], by another way to start a command.
+    #[track_caller]
+    pub fn start_by(spawn: impl FnOnce(Command) -> Child, mut command: Command, log: &Path) -> Process {
         let errors =
             File::options().create(true).append(true).open(log).expect("the log file can be written");
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(errors).spawn().expect("the binary under test starts");
+        command.stdout(Stdio::piped()).stderr(errors);
+        let mut child = spawn(command);
         let lines = Arc::new(Mutex::new(Vec::new()));
         let gathered = Arc::clone(&lines);
         let output = BufReader::new(child.stdout.take().expect("standard output is piped"));

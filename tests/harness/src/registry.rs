@@ -3,6 +3,7 @@
 use crate::endpoint::Endpoint;
 use crate::process::{self, Process};
 use crate::repository::Repository;
+use crate::seccomp::spawn_without_io_uring;
 use crate::wait;
 use rustix::process::Signal;
 use std::fs;
@@ -14,9 +15,13 @@ use tempfile::TempDir;
 /// A server told to stop with nothing in flight is gone within this.
 const STOP_BOUND: Duration = Duration::from_secs(15);
 
-/// The variables that switch fast paths off.
-pub const FAST_PATHS: [&str; 3] =
-    ["STRATA_HTTP_LOCAL_UNPACED", "STRATA_HTTP_ZERO_COPY", "STRATA_STORAGE_DIRECT_IO"];
+/// The variables that switch fast paths off, each with the word that does.
+pub const FAST_PATHS: [(&str, &str); 4] = [
+    ("STRATA_HTTP_LOCAL_UNPACED", "off"),
+    ("STRATA_HTTP_ZERO_COPY", "off"),
+    ("STRATA_STORAGE_DIRECT_IO", "off"),
+    ("STRATA_STORAGE_IO", "threads"),
+];
 
 /// How a [`TestRegistry`] is started.
 #[derive(Debug)]
@@ -29,6 +34,7 @@ pub struct Builder {
     listeners: usize,
     listen_by_config: bool,
     under: Vec<String>,
+    io_uring: bool,
     sound_at_end: bool,
 }
 
@@ -79,6 +85,13 @@ impl Builder {
     #[must_use]
     pub fn under(mut self, program: &[&str]) -> Builder {
         self.under = program.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// The server is forbidden to use io_uring, as containers are.
+    #[must_use]
+    pub fn without_io_uring(mut self) -> Builder {
+        self.io_uring = false;
         self
     }
 
@@ -141,6 +154,7 @@ impl TestRegistry {
             listeners: 1,
             listen_by_config: false,
             under: Vec::new(),
+            io_uring: true,
             sound_at_end: true,
         }
     }
@@ -189,11 +203,13 @@ impl TestRegistry {
         self.directory.path().join("log")
     }
 
-    /// With `STRATA_TEST_FAST_PATHS=off` every server of the tests takes the ways that work everywhere, unless it is told otherwise.
+    /// With `STRATA_TEST_FAST_PATHS=off` every server of the tests takes the ways that work everywhere, with `io-uring` the ring
+    /// for all it can do, unless it is told otherwise.
     fn switch_fast_paths(command: &mut Command) {
-        if std::env::var_os("STRATA_TEST_FAST_PATHS").is_some_and(|value| value == "off") {
-            command.envs(FAST_PATHS.map(|variable| (variable, "off")));
-            command.env("STRATA_HTTP_HOT_MEMORY", "0");
+        match std::env::var("STRATA_TEST_FAST_PATHS").as_deref() {
+            Ok("off") => drop(command.envs(FAST_PATHS).env("STRATA_HTTP_HOT_MEMORY", "0")),
+            Ok("io-uring") => drop(command.env("STRATA_STORAGE_IO", "io-uring")),
+            _ => {}
         }
     }
 
@@ -262,7 +278,11 @@ impl TestRegistry {
     fn try_start_at(&mut self, listen: &str) -> Result<(), (ExitStatus, String)> {
         assert!(self.process.is_none(), "the server runs already");
         let before = self.log().len();
-        let mut process = Process::start(self.command(listen), &self.log_path());
+        let mut process = if self.builder.io_uring {
+            Process::start(self.command(listen), &self.log_path())
+        } else {
+            Process::start_by(spawn_without_io_uring, self.command(listen), &self.log_path())
+        };
         match process.wait_listening(self.builder.listeners) {
             Ok(urls) => self.endpoints = urls.iter().map(|url| endpoint(url)).collect(),
             Err(status) => return Err((status, self.log()[before..].to_owned())),

@@ -143,20 +143,23 @@ async fn ends_of_old_sessions(
 /// Cuts the power at step after step until the scenario comes to its end, each time with another kind of loss, and once more
 /// in the middle of the recovery.
 fn at_every_step(scenario: &impl AsyncFn(&Engine, &Promised) -> Result<(), EngineError>) {
-    at_every_step_after(&async |_: &Engine| {}, &async |_: &World, engine: &Engine, promised: &Promised| {
-        scenario(engine, promised).await
-    });
+    for begins in [false, true] {
+        let scenario =
+            &async |_: &World, engine: &Engine, promised: &Promised| scenario(engine, promised).await;
+        at_every_step_after(begins, &async |_: &Engine| {}, scenario);
+    }
 }
 
-/// As [`at_every_step`], in a store that `before` wrote to in an earlier life.
+/// As [`at_every_step`], in a store that `before` wrote to in an earlier life, on a disk that takes requests or does not.
 fn at_every_step_after(
+    begins: bool,
     before: &impl AsyncFn(&Engine),
     scenario: &impl AsyncFn(&World, &Engine, &Promised) -> Result<(), EngineError>,
 ) {
     let mut step = 0;
     loop {
         step += 1;
-        let mut world = World::new();
+        let mut world = World::with_begins(begins);
         let promised = Promised::default();
         let engine = world.open().unwrap();
         block_on(before(&engine));
@@ -169,7 +172,7 @@ fn at_every_step_after(
             Err(error) => Err(error.clone()),
         };
         let finished = outcome.is_ok();
-        assert!(finished || world.disk.is_off(), "step {step}: {outcome:?}");
+        assert!(finished || world.disk.is_off(), "step {step}, begins {begins}: {outcome:?}");
         let cut = match step % 3 {
             0 => Cut::Lose,
             1 => Cut::Keep,
@@ -223,5 +226,5 @@ fn what_was_given_up_leaves_nothing_after_any_cut() {
 
 #[test]
 fn sessions_of_an_earlier_life_end_well_at_any_cut() {
-    at_every_step_after(&old_sessions, &ends_of_old_sessions);
+    at_every_step_after(false, &old_sessions, &ends_of_old_sessions);
 }

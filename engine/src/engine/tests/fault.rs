@@ -33,10 +33,16 @@ async fn in_session(engine: &Engine) -> Result<Digest, EngineError> {
 
 #[test]
 fn any_fault_fails_an_upload_wholly_or_not_at_all() {
+    for begins in [false, true] {
+        at_any_fault(begins);
+    }
+}
+
+fn at_any_fault(begins: bool) {
     for operation in OPERATIONS {
         for fault in [Fault::Eio, Fault::Enospc, Fault::Eintr, Fault::Short] {
             for countdown in 0.. {
-                let mut world = World::new();
+                let mut world = World::with_begins(begins);
                 let engine = world.open().unwrap();
                 engine.parts().pending.wait_for_none();
                 world.faults.order(operation, fault, countdown, 1);
@@ -45,7 +51,7 @@ fn any_fault_fails_an_upload_wholly_or_not_at_all() {
                     outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).copied().collect();
                 engine.parts().pending.wait_for_none();
                 let struck = world.faults.heal() > 0;
-                let what = format!("{operation:?} {fault:?} {countdown}: {outcomes:?}");
+                let what = format!("begins {begins}: {operation:?} {fault:?} {countdown}: {outcomes:?}");
                 if !struck || matches!(fault, Fault::Short) {
                     assert_eq!(acknowledged.len(), outcomes.len(), "{what}");
                 }
@@ -207,8 +213,9 @@ fn a_checkpoint_never_claims_bytes_that_were_not_written() {
         (Operation::Sync, Fault::Enospc, 0),
     ];
     // Writes are put together as they come: one of those that follow so many megabytes fails, the stretch's last or one before.
-    for (operation, fault, megabytes_before) in faults {
-        let mut world = World::new();
+    let cases = faults.into_iter().flat_map(|fault| [(fault, false), (fault, true)]);
+    for ((operation, fault, megabytes_before), begins) in cases {
+        let mut world = World::with_begins(begins);
         let engine = world.open().unwrap();
         block_on(async {
             engine.parts().pending.wait_for_none();

@@ -86,8 +86,8 @@ struct Model {
 }
 
 impl Model {
-    fn new() -> Self {
-        let world = World::new();
+    fn new(begins: bool) -> Self {
+        let world = World::with_begins(begins);
         let engine = Some(world.open().unwrap());
         Self { world, engine, blobs: Vec::new(), sessions: Vec::new(), next_seed: 1000 }
     }
@@ -202,8 +202,8 @@ impl Model {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 40, ..ProptestConfig::default() })]
     #[test]
-    fn every_sequence_keeps_what_was_promised(steps in steps()) {
-        let mut model = Model::new();
+    fn every_sequence_keeps_what_was_promised(steps in steps(), begins in any::<bool>()) {
+        let mut model = Model::new(begins);
         block_on(async {
             for step in &steps {
                 model.step(step).await;

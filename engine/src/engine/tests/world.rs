@@ -73,7 +73,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with_begins(false)
+    }
+
+    /// A world whose disk takes requests, as a ring does, or leaves them to threads.
+    pub(crate) fn with_begins(begins: bool) -> Self {
         let disk = SimDisk::new();
+        disk.set_begins(begins);
         let memory = MemoryStore::new().unwrap();
         let mut config = EngineConfig::new("unused");
         config.reserve_bytes = 64 * 1024;
