@@ -42,7 +42,7 @@ impl RingUse {
 
     /// Those that the ring does better than threads, as `benches/benches/disk.rs` shows: short reads. It copies all bytes on
     /// its one thread, so long ones are faster on several; writes and syncs the kernel gives to threads of its own.
-    pub const BETTER: Self = Self { read_bytes_max: 128 * 1024, writes: false };
+    pub const BETTER: Self = Self { read_bytes_max: 32 * 1024, writes: false };
 
     const fn takes(self, work: &Work) -> bool {
         match work {
