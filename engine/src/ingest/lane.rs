@@ -40,28 +40,33 @@ impl Lane {
         }
     }
 
-    /// Hashes one buffer, then queues up again behind other uploads: one that always has a buffer ready must not keep a thread
-    /// for itself.
+    /// Hashes buffers as long as there are some. As soon as another upload waits for a thread it queues up again behind that: one that
+    /// always has a buffer ready must not keep a thread for itself.
     fn step(self: Arc<Self>, mut hasher: Box<Hasher>) {
-        let Some(extent) = lock(&self.state).queue.pop_front() else {
-            lock(&self.state).hasher = Some(hasher);
-            return;
-        };
-        // After a failure the digest is of no use to anybody.
-        if !extent.flow().has_failed() {
-            extent.digest(&mut hasher);
-        }
-        // The hash goes back before the last buffer is reported done: who waits for that finds it.
-        let mut state = lock(&self.state);
-        if state.queue.is_empty() {
-            state.hasher = Some(hasher);
+        loop {
+            let Some(extent) = lock(&self.state).queue.pop_front() else {
+                lock(&self.state).hasher = Some(hasher);
+                return;
+            };
+            // After a failure the digest is of no use to anybody.
+            if !extent.flow().has_failed() {
+                extent.digest(&mut hasher);
+            }
+            // The hash goes back before the last buffer is reported done: who waits for that finds it.
+            let mut state = lock(&self.state);
+            if state.queue.is_empty() {
+                state.hasher = Some(hasher);
+                drop(state);
+                return extent.hashed();
+            }
             drop(state);
-        } else {
-            drop(state);
-            let threads = Arc::clone(&self.threads);
-            threads.run(move || self.step(hasher));
+            if self.threads.has_waiting() {
+                let threads = Arc::clone(&self.threads);
+                threads.run(move || self.step(hasher));
+                return extent.hashed();
+            }
+            extent.hashed();
         }
-        extent.hashed();
     }
 
     /// Looks at the hash. Only while nothing is under way for the upload; `None` after a panic of its thread.

@@ -125,7 +125,8 @@ impl<'a> Group<'a> {
         }
         let events = next_event - self.next_event;
         let first_event = (events > 0).then_some(self.next_event);
-        self.changes.append(&mut own);
+        // Not `append`: that builds the whole group anew for every batch in it.
+        self.changes.extend(own);
         self.next_event = next_event;
         Ok(Committed { first_event, events })
     }
