@@ -304,6 +304,7 @@ fn http_config(config: &Config) -> HttpConfig {
     let fast_paths = strata_frontend_http::FastPaths {
         zero_copy: http.zero_copy.is_wanted(),
         local_unpaced: http.local_unpaced.is_wanted(),
+        direct_bodies: http.direct_bodies.is_wanted(),
     };
     HttpConfig { listeners: config.listeners.iter().map(listener_config).collect(), limits, fast_paths }
 }

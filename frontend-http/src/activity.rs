@@ -3,6 +3,7 @@
 //! The socket, the service and the bodies of one connection note here what happens; the connection's task asks for the next
 //! deadline. Nothing here owns a timer, so a busy connection pays for a few relaxed atomics a request and for no timer at all.
 
+use crate::intake::Intake;
 use crate::limits::HttpLimits;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -49,6 +50,7 @@ pub(crate) struct Activity {
     returnable: AtomicBool,
     flushed: AtomicBool,
     reset: AtomicBool,
+    intake: Intake,
 }
 
 impl Activity {
@@ -69,6 +71,7 @@ impl Activity {
             returnable: AtomicBool::new(false),
             flushed: AtomicBool::new(true),
             reset: AtomicBool::new(false),
+            intake: Intake::default(),
         })
     }
 
@@ -150,12 +153,27 @@ impl Activity {
     /// Whether the connection is between two requests for certain: the last one had no body and its answer has left, and both sides
     /// mean to go on.
     // INVARIANT: a connection that is taken back from hyper too early would read the rest of a body as a request. So a request
-    // with a body never makes it so, whatever became of the body.
+    // with a body never makes it so, whatever became of the body, unless its last byte was read past hyper.
     pub(crate) fn is_between_requests(&self) -> bool {
-        self.returnable.load(Relaxed)
+        (self.returnable.load(Relaxed) || self.intake.is_done())
             && self.flushed.load(Relaxed)
             && self.in_flight.load(Relaxed) == 0
-            && self.closing_since.load(Relaxed) == NEVER
+            && (self.closing_since.load(Relaxed) == NEVER || self.intake.is_done())
+    }
+
+    /// Whether the connection goes on after the exchange that has just ended.
+    pub(crate) fn is_going_on(&self) -> bool {
+        self.returnable.load(Relaxed) && self.closing_since.load(Relaxed) == NEVER
+    }
+
+    /// The body of the request was read to its end past hyper, on a connection that may go on.
+    pub(crate) fn set_passed(&self) {
+        self.returnable.store(true, Relaxed);
+    }
+
+    /// Who reads from the socket.
+    pub(crate) const fn intake(&self) -> &Intake {
+        &self.intake
     }
 
     /// The answer says that the connection is to end.
@@ -167,6 +185,8 @@ impl Activity {
     /// [between requests](Self::is_between_requests).
     pub(crate) fn request(self: &Arc<Self>, returnable: bool) -> InFlight {
         self.returnable.store(returnable, Relaxed);
+        // Its answer is still to come, whatever has left before.
+        self.flushed.store(false, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
         self.header_since.store(NEVER, Relaxed);
         // Another request on the connection means that the last body did come to its end.

@@ -163,8 +163,11 @@ impl<H: Handler> Life<H> {
             let stream = ZeroCopyStream::new(socket, begun, service.info.zero_copy.clone());
             match Box::pin(h1_until_rest(stream, service, &mut overseer)).await {
                 Rested::Ended(expiry) => return expiry,
-                Rested::AtRest { socket, ahead, service: same } => {
+                Rested::AtRest { socket, ahead, service: same, is_last } => {
                     lane = Lane::resume(socket, Arc::clone(&same.activity), ahead);
+                    if is_last {
+                        lane.close();
+                    }
                     service = same;
                 }
             }
@@ -282,7 +285,7 @@ async fn in_lane<H: Handler>(mut lane: Lane, service: &Exchanges<H>, overseer: &
 /// How hyper's turn at a connection ended.
 enum Rested<H> {
     Ended(Option<Expiry>),
-    AtRest { socket: Socket, ahead: Bytes, service: Exchanges<H> },
+    AtRest { socket: Socket, ahead: Bytes, service: Exchanges<H>, is_last: bool },
 }
 
 /// HTTP/1 as long as hyper is needed: until the connection is at rest between two requests, or ends.
@@ -296,6 +299,7 @@ async fn h1_until_rest<H: Handler>(
     activity.set_last();
     let mut connection = h1_builder(overseer.limits()).serve_connection(TokioIo::new(stream), service);
     let mut expired = None;
+    let mut is_finishing = false;
     loop {
         let step = {
             let mut verdict = pin!(overseer.next());
@@ -318,16 +322,19 @@ async fn h1_until_rest<H: Handler>(
             Step::AtRest => break,
             Step::Verdict(Verdict::Finish(expiry)) => {
                 expired = expired.or(expiry);
+                is_finishing = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }
             Step::Verdict(Verdict::Abort(expiry)) => return Rested::Ended(expired.or(expiry)),
         }
     }
+    let is_last = expired.is_some() || is_finishing || !activity.is_going_on();
     let http1::Parts { io, read_buf, service, .. } = connection.into_parts();
+    activity.intake().reset();
     let (socket, unread) = io.into_inner().into_parts();
     // Copied, since even an empty part of hyper's buffer keeps all of it from being freed.
     let ahead = Bytes::from([read_buf, unread].concat());
-    Rested::AtRest { socket, ahead, service }
+    Rested::AtRest { socket, ahead, service, is_last }
 }
 
 /// What woke a connection that hyper has.
@@ -386,13 +393,16 @@ impl<H: Handler> Service<Request<Incoming>> for Exchanges<H> {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let returnable = is_returnable(&request);
-        let in_flight = self.activity.request(returnable);
-        let activity = returnable.then(|| Arc::clone(&self.activity));
+        let may_rest = may_rest(&request);
+        let is_bodyless = request.body().is_end_stream();
+        let in_flight = self.activity.request(may_rest && is_bodyless);
+        let activity = may_rest.then(|| Arc::clone(&self.activity));
+        let may_pass = may_rest && !is_bodyless && !self.info.tls && self.shared.fast_paths.direct_bodies;
         self.metrics.requests.increment();
         let stall = self.shared.limits.body_stall;
         let request = request.map(|incoming| {
-            RequestBody::new(incoming, stall, Arc::clone(&self.activity), Arc::clone(&self.metrics))
+            let (activity, metrics) = (Arc::clone(&self.activity), Arc::clone(&self.metrics));
+            RequestBody::new(incoming, stall, activity, metrics, may_pass)
         });
         let (handler, info) = (Arc::clone(&self.shared.handler), Arc::clone(&self.info));
         Box::pin(async move {
@@ -406,10 +416,9 @@ impl<H: Handler> Service<Request<Incoming>> for Exchanges<H> {
     }
 }
 
-/// Whether the connection is at rest after the answer to this request: there is no body to come, and the client means to go on.
-fn is_returnable(request: &Request<Incoming>) -> bool {
-    request.body().is_end_stream()
-        && request.version() == Version::HTTP_11
+/// Whether the connection can be at rest after the answer to this request, its body apart: the client means to go on.
+fn may_rest(request: &Request<Incoming>) -> bool {
+    request.version() == Version::HTTP_11
         && !request.headers().contains_key(CONNECTION)
         && !request.headers().contains_key(UPGRADE)
 }

@@ -16,8 +16,10 @@ use futures_util::{Stream, StreamExt};
 use http::header::RANGE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
+use std::pin::Pin;
 use std::sync::Arc;
-use strata_registry::{BodyError, Context, Registry};
+use std::task::{self, Poll, ready};
+use strata_registry::{BodyError, Context, Piece, Registry, UploadBody};
 use strata_types::limits::MANIFEST_BYTES_MAX;
 use strata_types::{Digest, ErrorCode, Failure, Reference, ReferenceError, RepositoryName, UploadId};
 
@@ -143,6 +145,14 @@ impl<'a> Exchange<'a> {
         })
     }
 
+    /// The body as uploads take it, counted for the log.
+    pub(crate) fn upload<'b>(&self, body: &'b mut RequestBody) -> ReceivedBody<'b>
+    where
+        'a: 'b,
+    {
+        ReceivedBody { body, log: self.log }
+    }
+
     /// Bytes for the answer, counted as held in memory until they have left.
     ///
     /// # Errors
@@ -170,6 +180,32 @@ impl<'a> Exchange<'a> {
             gathered.extend_from_slice(&chunk);
         }
         Ok((gathered.freeze(), room))
+    }
+}
+
+/// The body of an upload.
+#[derive(Debug)]
+pub(crate) struct ReceivedBody<'b> {
+    body: &'b mut RequestBody,
+    log: &'b RequestLog,
+}
+
+impl UploadBody for ReceivedBody<'_> {
+    fn poll_piece(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Piece, BodyError>>> {
+        let piece = ready!(self.body.poll_piece(cx));
+        if let Some(Ok(Piece::Bytes(bytes))) = &piece {
+            self.log.received(bytes.len() as u64);
+        }
+        Poll::Ready(piece.map(|piece| piece.map_err(|error| body_error(&error))))
+    }
+
+    fn read(mut self: Pin<&mut Self>, memory: &mut [u8]) -> Result<usize, BodyError> {
+        let count = self.body.read(memory).map_err(|error| body_error(&error))?;
+        self.log.received(count as u64);
+        Ok(count)
     }
 }
 

@@ -30,6 +30,7 @@ mod connection;
 mod connection_metrics;
 mod drain;
 mod fast_path;
+mod intake;
 pub mod lane;
 mod limits;
 mod listener;

@@ -2,6 +2,7 @@
 
 use crate::activity::Activity;
 use crate::connection_metrics::ListenerMetrics;
+use crate::intake::Gate;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use socket2::SockRef;
 use std::io::{self, IoSlice};
@@ -96,6 +97,8 @@ impl Socket {
     /// Notes that the socket takes nothing now. It is said to be writable again only when a third of its buffer is free, which
     /// may be a megabyte: for a slow peer that takes minutes. So at each look the kernel is asked whether the peer moved.
     fn blocked(&mut self) {
+        // Something is left to write, whatever was flushed before it (a `100 Continue`).
+        self.activity.set_flushed(false);
         let is_new = self.activity.write_blocked();
         let untaken = untaken_bytes(&self.stream).unwrap_or(self.untaken);
         if !is_new && untaken < self.untaken {
@@ -140,6 +143,13 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.activity.intake().is_engaged() {
+            match self.activity.intake().gate(cx, &self.stream) {
+                Gate::Open => {}
+                Gate::Shut => return Poll::Pending,
+                Gate::End => return Poll::Ready(Ok(())),
+            }
+        }
         let before = buffer.filled().len();
         ready!(self.poll_receive(cx, buffer))?;
         if buffer.filled().len() > before {

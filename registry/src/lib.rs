@@ -36,4 +36,4 @@ pub use manifest::{ManifestPutDone, ManifestRead, ManifestStat, PutManifest};
 pub use page::{Page, ReferrerPage, RepositoryPage, TagPage};
 pub use registry::Registry;
 pub use standing::Standing;
-pub use upload::{ChunkRange, UploadStatus};
+pub use upload::{ChunkRange, Piece, UploadBody, UploadStatus};

@@ -154,6 +154,9 @@ settings! {
         /// With `"auto"`, where the system's congestion control paces by timers (BBR), connections from this machine itself (a reverse
         /// proxy, a container runtime) are not paced. All others keep the system's choice. `"off"` leaves it to them too.
         local_unpaced: FastPath = "auto";
+        /// `"auto"` reads large uploads of known length over plain HTTP/1.1 from the socket straight into the buffers that are
+        /// hashed and written, `"off"` copies them there.
+        direct_bodies: FastPath = "auto";
         /// Requests at the same time on one HTTP/2 connection.
         http2_streams: u32 = "256";
         /// How long requests that are being answered may go on after SIGTERM or SIGINT. Then their connections are closed.

@@ -123,6 +123,17 @@ impl Buffer {
         count
     }
 
+    /// The memory behind the bytes filled so far.
+    pub(crate) fn free(&mut self) -> &mut [u8] {
+        let Some(memory) = &mut self.memory else { return &mut [] };
+        memory.allocation.get_mut(memory.start + self.filled..memory.start + BUFFER_BYTES).unwrap_or_default()
+    }
+
+    /// Says that so many bytes of [`Buffer::free`] were filled.
+    pub(crate) fn advance(&mut self, count: usize) {
+        self.filled = BUFFER_BYTES.min(self.filled + count);
+    }
+
     /// Bytes filled.
     pub(crate) const fn len(&self) -> usize {
         self.filled

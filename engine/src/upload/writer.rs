@@ -150,12 +150,44 @@ impl Upload {
             let count = self.buffer().await?.fill(&chunk);
             chunk.advance(count);
             self.took(count);
-            if self.large.as_ref().and_then(|large| large.buffer.as_ref()).is_some_and(Buffer::is_full) {
-                let slot = self.slot().await?;
-                self.send(slot)?;
-            }
+            self.send_if_full().await?;
         }
-        // Others wait for a buffer that this client fills slowly.
+        self.yield_buffer().await
+    }
+
+    /// Memory for at least one byte of a large upload.
+    async fn space(&mut self) -> Result<&mut [u8], EngineError> {
+        self.check()?;
+        if self.large.is_none() {
+            self.grow().await?;
+        }
+        // Left over where the caller did not wait for the last ones.
+        self.send_if_full().await?;
+        Ok(self.buffer().await?.free())
+    }
+
+    async fn advance(&mut self, count: usize) -> Result<(), EngineError> {
+        let Some(buffer) = self.large.as_mut().and_then(|large| large.buffer.as_mut()) else { return Ok(()) };
+        if count == 0 && buffer.len() < DIRECT_ALIGNMENT {
+            // Nothing came after all: who waits for bytes must not keep a buffer from others that have some.
+            return self.park().await;
+        }
+        buffer.advance(count);
+        self.took(count);
+        self.send_if_full().await?;
+        self.yield_buffer().await
+    }
+
+    async fn send_if_full(&mut self) -> Result<(), EngineError> {
+        if self.large.as_ref().and_then(|large| large.buffer.as_ref()).is_some_and(Buffer::is_full) {
+            let slot = self.slot().await?;
+            self.send(slot)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a buffer back that this client fills slowly while others wait for one.
+    async fn yield_buffer(&mut self) -> Result<(), EngineError> {
         let hold_max = Duration::from_millis(BUFFER_HOLD_MILLIS_MAX);
         if self.store.buffers.is_short()
             && self
@@ -314,6 +346,29 @@ impl UploadWriter {
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), EngineError> {
         match &mut self.upload {
             Some(upload) => upload.write(chunk).await,
+            None => Err(closed()),
+        }
+    }
+
+    /// Memory to read the next bytes into, at least one; then [`UploadWriter::advance`] says how many came. Spares the copy of
+    /// [`UploadWriter::write`], for uploads that are known to be large. Waits as that does, and may be dropped.
+    ///
+    /// # Errors
+    /// As [`UploadWriter::write`].
+    pub async fn space(&mut self) -> Result<&mut [u8], EngineError> {
+        match &mut self.upload {
+            Some(upload) => upload.space().await,
+            None => Err(closed()),
+        }
+    }
+
+    /// Takes the first `count` bytes of what [`UploadWriter::space`] gave. Dropping the future keeps them.
+    ///
+    /// # Errors
+    /// As [`UploadWriter::write`].
+    pub async fn advance(&mut self, count: usize) -> Result<(), EngineError> {
+        match &mut self.upload {
+            Some(upload) => upload.advance(count).await,
             None => Err(closed()),
         }
     }

@@ -17,6 +17,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use strata_registry::Piece;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 /// Why a body ended before its end.
@@ -52,12 +54,25 @@ pub struct RequestBody {
     received: u64,
     ended: bool,
     stall: Option<Stall>,
+    /// Whether the rest may be read past hyper.
+    may_pass: bool,
+    /// Whether that was asked for.
+    asked: bool,
 }
 
 enum Source {
     Wire(Incoming),
+    /// The rest of the body is read past hyper; its half is kept until the exchange is over.
+    Socket(TcpStream, Incoming),
     Memory(Option<Bytes>),
 }
+
+/// Bodies are read past hyper if at least so much is left when hyper has delivered what it had read, bytes. Less would not pay for the
+/// handle.
+const PASS_BYTES_MIN: u64 = 256 * 1024;
+
+/// Bytes read at a time from the socket for a caller that has no memory of its own.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The limit of one body, and the timer that runs only while it is waited for.
 struct Stall {
@@ -91,23 +106,26 @@ impl Stall {
 }
 
 impl RequestBody {
-    /// The body as hyper delivers it.
+    /// The body as hyper delivers it. `may_pass`: the connection is plain HTTP/1 and goes on after this exchange, so that large parts
+    /// may be read past hyper.
     pub(crate) fn new(
         incoming: Incoming,
         allowed: Duration,
         activity: Arc<Activity>,
         metrics: Arc<ListenerMetrics>,
+        may_pass: bool,
     ) -> Self {
         let ended = incoming.is_end_stream();
         let stall = Some(Stall { allowed, timer: None, waiting_since: None, activity, metrics });
         let declared = incoming.size_hint().exact();
-        Self { source: Source::Wire(incoming), declared, received: 0, ended, stall }
+        Self { source: Source::Wire(incoming), declared, received: 0, ended, stall, may_pass, asked: false }
     }
 
     /// A body that is in memory, for handlers called without a connection.
     pub fn from_bytes(bytes: Bytes) -> Self {
         let (ended, declared) = (bytes.is_empty(), Some(bytes.len() as u64));
-        Self { source: Source::Memory(Some(bytes)), declared, received: 0, ended, stall: None }
+        let source = Source::Memory(Some(bytes));
+        Self { source, declared, received: 0, ended, stall: None, may_pass: false, asked: false }
     }
 
     /// The length that the client declared (`Content-Length`). `None` for a chunked body, 0 for a request without a body.
@@ -120,6 +138,128 @@ impl RequestBody {
         self.received
     }
 
+    /// The next chunk, or that bytes are there for [`read`](Self::read).
+    pub(crate) fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Piece, RequestBodyError>>> {
+        if !matches!(self.source, Source::Socket(..)) {
+            if let Poll::Ready(chunk) = self.poll_chunk(cx) {
+                return Poll::Ready(chunk.map(|chunk| chunk.map(Piece::Bytes)));
+            }
+            if !self.pass(cx) {
+                return Poll::Pending;
+            }
+        }
+        let readable = ready!(self.poll_readable(cx));
+        Poll::Ready(readable.map(|readable| readable.map(|()| Piece::Readable)))
+    }
+
+    /// Once hyper has delivered all that it has read: asks for the socket, or takes it where it is offered.
+    fn pass(&mut self, cx: &Context<'_>) -> bool {
+        let Some(stall) = self.stall.as_mut().filter(|_| self.may_pass) else { return false };
+        let intake = stall.activity.intake();
+        if let Some(socket) = intake.take() {
+            if let Source::Wire(incoming) = std::mem::replace(&mut self.source, Source::Memory(None)) {
+                self.source = Source::Socket(socket, incoming);
+            }
+            return true;
+        }
+        if !intake.is_engaged() {
+            let left = self.declared.unwrap_or(0).saturating_sub(self.received);
+            // Asked once: what was refused is refused again, and less is not worth it.
+            self.may_pass = left >= PASS_BYTES_MIN && !self.asked;
+            if self.may_pass {
+                self.asked = true;
+                intake.want();
+                cx.waker().wake_by_ref();
+            }
+        }
+        false
+    }
+
+    /// Ready when the socket has bytes of the body, or at the end of it.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(), RequestBodyError>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let Source::Socket(socket, _) = &self.source else { return Poll::Ready(None) };
+        match socket.poll_read_ready(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Some(Ok(()))),
+            Poll::Ready(Err(_)) => self.fail(|received, _| RequestBodyError::Cut { received }),
+            Poll::Pending => {
+                ready!(self.poll_stalled(cx));
+                self.fail(|received, waited| RequestBodyError::TooSlow { received, waited })
+            }
+        }
+    }
+
+    /// Reads what the socket has; 0 where that is nothing at the moment.
+    pub(crate) fn read(&mut self, memory: &mut [u8]) -> Result<usize, RequestBodyError> {
+        let left = self.declared.unwrap_or(0).saturating_sub(self.received);
+        let Source::Socket(socket, _) = &self.source else { return Ok(0) };
+        let len = memory.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if self.ended || len == 0 {
+            return Ok(0);
+        }
+        let count = match socket.try_read(memory.get_mut(..len).unwrap_or_default()) {
+            Ok(0) => 0,
+            Ok(count) => count,
+            Err(error) if is_transient(&error) => return Ok(0),
+            Err(_) => 0,
+        };
+        if count == 0 {
+            self.ended = true;
+            self.leave_unread();
+            return Err(RequestBodyError::Cut { received: self.received });
+        }
+        self.received += count as u64;
+        if let Some(stall) = &mut self.stall {
+            stall.waiting_since = None;
+            stall.activity.read();
+            stall.metrics.bytes_received.add(count as u64);
+        }
+        if self.declared == Some(self.received) {
+            self.ended = true;
+            self.passed();
+        }
+        Ok(count)
+    }
+
+    /// The last byte was read past hyper.
+    fn passed(&mut self) {
+        let Source::Socket(socket, incoming) = std::mem::replace(&mut self.source, Source::Memory(None))
+        else {
+            return;
+        };
+        drop(socket);
+        if let Some(stall) = &self.stall {
+            stall.activity.set_passed();
+            stall.activity.intake().finish(Some(incoming));
+        }
+    }
+
+    /// The next chunk of a body that is read past hyper, for a caller that has no memory of its own.
+    fn poll_socket_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RequestBodyError>>> {
+        loop {
+            if let Some(Err(error)) = ready!(self.poll_readable(cx)) {
+                return Poll::Ready(Some(Err(error)));
+            }
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            let mut chunk = vec![0; CHUNK_BYTES];
+            match self.read(&mut chunk) {
+                Ok(0) => {}
+                Ok(count) => {
+                    chunk.truncate(count);
+                    return Poll::Ready(Some(Ok(chunk.into())));
+                }
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+    }
+
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RequestBodyError>>> {
         if self.ended {
             return Poll::Ready(None);
@@ -127,6 +267,7 @@ impl RequestBody {
         loop {
             let polled = match &mut self.source {
                 Source::Wire(incoming) => Pin::new(incoming).poll_frame(cx),
+                Source::Socket(..) => return self.poll_socket_chunk(cx),
                 Source::Memory(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             };
             let Poll::Ready(frame) = polled else {
@@ -169,10 +310,10 @@ impl RequestBody {
     }
 
     /// Ends the body with an error; the rest of it is left on the wire.
-    fn fail(
+    fn fail<T>(
         &mut self,
         error: impl FnOnce(u64, Duration) -> RequestBodyError,
-    ) -> Poll<Option<Result<Bytes, RequestBodyError>>> {
+    ) -> Poll<Option<Result<T, RequestBodyError>>> {
         self.ended = true;
         let waited = self.stall.as_ref().map_or(Duration::ZERO, |stall| stall.allowed);
         self.leave_unread();
@@ -184,6 +325,10 @@ impl RequestBody {
             stall.activity.leave_body_unread();
         }
     }
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// The reason if the client broke the framing, `None` if it merely went away.
@@ -226,10 +371,14 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         let complete = match &self.source {
             Source::Wire(incoming) => self.ended || incoming.is_end_stream(),
+            Source::Socket(..) => false,
             Source::Memory(_) => true,
         };
         if !complete {
             self.leave_unread();
+        }
+        if let (true, Some(stall)) = (self.may_pass, &self.stall) {
+            stall.activity.intake().abandon();
         }
     }
 }

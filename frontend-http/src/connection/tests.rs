@@ -6,6 +6,7 @@ mod client;
 mod draining;
 mod guarded;
 mod limits;
+mod passing;
 mod secure;
 mod sending;
 mod server;

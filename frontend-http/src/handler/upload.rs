@@ -23,7 +23,7 @@ pub(crate) async fn start(exchange: &Exchange<'_>, body: &mut RequestBody) -> Re
     }
     if let Some(digest) = exchange.query.get("digest") {
         let digest = Digest::parse(&digest)?;
-        let (size, stream) = (body.declared_len(), exchange.stream(body));
+        let (size, stream) = (body.declared_len(), exchange.upload(body));
         let digest =
             exchange.registry().put_blob(&exchange.context, &repository, &digest, size, stream).await?;
         return Ok(upload::blob_created(exchange, &repository, &digest));
@@ -47,7 +47,7 @@ pub(crate) async fn status(exchange: &Exchange<'_>) -> Result<Response, Refusal>
 pub(crate) async fn append(exchange: &Exchange<'_>, body: &mut RequestBody) -> Result<Response, Refusal> {
     let (repository, id) = (exchange.repository()?, exchange.upload_id()?);
     let range = chunk_range(exchange, body)?;
-    let stream = exchange.stream(body);
+    let stream = exchange.upload(body);
     let appended =
         exchange.registry().append_upload(&exchange.context, &repository, &id, range, stream).await;
     let session = appended.map_err(|error| refuse(exchange, &repository, &id, error))?;
@@ -60,7 +60,7 @@ pub(crate) async fn finish(exchange: &Exchange<'_>, body: &mut RequestBody) -> R
     let missing = || Refusal::new(ErrorCode::DigestInvalid, "the upload can only be finished with ?digest=");
     let digest = Digest::parse(&exchange.query.get("digest").ok_or_else(missing)?)?;
     let range = chunk_range(exchange, body)?;
-    let stream = exchange.stream(body);
+    let stream = exchange.upload(body);
     let registry = exchange.registry();
     let finished = registry.finish_upload(&exchange.context, &repository, &id, range, stream, &digest).await;
     let digest = finished.map_err(|error| refuse(exchange, &repository, &id, error))?;

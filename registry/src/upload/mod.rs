@@ -4,4 +4,5 @@ mod receive;
 mod session;
 mod whole;
 
+pub use receive::{Piece, UploadBody};
 pub use session::{ChunkRange, UploadStatus};

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{self, Poll};
 use std::time::Duration;
 use strata_engine::{EngineError, UploadWriter};
 
@@ -21,27 +21,79 @@ pub(super) enum Interrupted {
     Store(EngineError),
 }
 
+/// What comes next of a body.
+#[derive(Debug)]
+pub enum Piece {
+    /// Bytes, not none.
+    Bytes(Bytes),
+    /// Bytes that are to be had by [`UploadBody::read`].
+    Readable,
+}
+
+/// The body of an upload: a stream of chunks or, better, one that can read large parts into memory of the store.
+pub trait UploadBody: Send {
+    /// The next piece, in order; `None` at the end.
+    ///
+    /// # Errors
+    /// The body ends before its end.
+    fn poll_piece(self: Pin<&mut Self>, cx: &mut task::Context<'_>)
+    -> Poll<Option<Result<Piece, BodyError>>>;
+
+    /// Reads what can be had at once, after [`Piece::Readable`]; 0 where that is nothing after all.
+    ///
+    /// # Errors
+    /// As [`UploadBody::poll_piece`].
+    fn read(self: Pin<&mut Self>, memory: &mut [u8]) -> Result<usize, BodyError>;
+}
+
+impl<S: Stream<Item = Result<Bytes, BodyError>> + Send> UploadBody for S {
+    fn poll_piece(
+        self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Piece, BodyError>>> {
+        self.poll_next(cx).map_ok(Piece::Bytes)
+    }
+
+    fn read(self: Pin<&mut Self>, _: &mut [u8]) -> Result<usize, BodyError> {
+        Ok(0)
+    }
+}
+
 /// Writes the body to the upload. Where a length is declared, not a byte beyond it is written.
 pub(super) async fn receive(
     writer: &mut UploadWriter,
-    body: impl Stream<Item = Result<Bytes, BodyError>> + Send,
+    body: impl UploadBody,
     declared: Option<u64>,
 ) -> Result<(), Interrupted> {
     let mut body = pin!(body);
     let mut received = 0_u64;
-    while let Some(chunk) = next(writer, body.as_mut()).await? {
-        let mut chunk = chunk.map_err(|error| Interrupted::Body(error.into()))?;
+    while let Some(piece) = next(writer, body.as_mut()).await? {
         let room = declared.map_or(u64::MAX, |declared| declared - received);
-        let beyond = chunk.len() as u64 > room;
-        if beyond {
-            chunk.truncate(usize::try_from(room).unwrap_or(usize::MAX));
-        }
-        received += chunk.len() as u64;
-        if !chunk.is_empty() {
-            writer.write(chunk).await.map_err(Interrupted::Store)?;
-        }
-        if let (true, Some(declared)) = (beyond, declared) {
-            return Err(Interrupted::Body(RegistryError::SizeMismatch { declared, received: declared + 1 }));
+        match piece.map_err(|error| Interrupted::Body(error.into()))? {
+            Piece::Bytes(mut chunk) => {
+                let beyond = chunk.len() as u64 > room;
+                if beyond {
+                    chunk.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+                }
+                received += chunk.len() as u64;
+                if !chunk.is_empty() {
+                    writer.write(chunk).await.map_err(Interrupted::Store)?;
+                }
+                if let (true, Some(declared)) = (beyond, declared) {
+                    return Err(longer(declared));
+                }
+            }
+            Piece::Readable => {
+                if let (0, Some(declared)) = (room, declared) {
+                    return Err(longer(declared));
+                }
+                let memory = writer.space().await.map_err(Interrupted::Store)?;
+                let len = memory.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+                let count = body.as_mut().read(memory.get_mut(..len).unwrap_or_default());
+                let count = count.map_err(|error| Interrupted::Body(error.into()))?;
+                received += count as u64;
+                writer.advance(count).await.map_err(Interrupted::Store)?;
+            }
         }
     }
     match declared {
@@ -52,26 +104,28 @@ pub(super) async fn receive(
     }
 }
 
-/// The next chunk. A body that pauses parks the upload, so that an idle client holds no memory.
-async fn next<S>(
+/// A body that goes on behind its declared end.
+fn longer(declared: u64) -> Interrupted {
+    Interrupted::Body(RegistryError::SizeMismatch { declared, received: declared + 1 })
+}
+
+/// The next piece. A body that pauses parks the upload, so that an idle client holds no memory.
+async fn next<B: UploadBody>(
     writer: &mut UploadWriter,
-    mut body: Pin<&mut S>,
-) -> Result<Option<Result<Bytes, BodyError>>, Interrupted>
-where
-    S: Stream<Item = Result<Bytes, BodyError>> + Send,
-{
+    mut body: Pin<&mut B>,
+) -> Result<Option<Result<Piece, BodyError>>, Interrupted> {
     // The timer is made only for a body that pauses at all.
-    let ready = poll_fn(|cx| match body.as_mut().poll_next(cx) {
+    let ready = poll_fn(|cx| match body.as_mut().poll_piece(cx) {
         Poll::Ready(item) => Poll::Ready(Some(item)),
         Poll::Pending => Poll::Ready(None),
     });
     if let Some(item) = ready.await {
         return Ok(item);
     }
-    let item = tokio::time::timeout(PARK_AFTER, poll_fn(|cx| body.as_mut().poll_next(cx))).await;
+    let item = tokio::time::timeout(PARK_AFTER, poll_fn(|cx| body.as_mut().poll_piece(cx))).await;
     if let Ok(item) = item {
         return Ok(item);
     }
     writer.park().await.map_err(Interrupted::Store)?;
-    Ok(poll_fn(|cx| body.as_mut().poll_next(cx)).await)
+    Ok(poll_fn(|cx| body.as_mut().poll_piece(cx)).await)
 }

@@ -1,12 +1,10 @@
 //! Upload sessions (distribution-spec end-4a, end-5, end-6, end-13, end-14). A session is durable and belongs to one repository; one
 //! request at a time writes to it.
 
-use super::receive::{Interrupted, receive};
+use super::receive::{Interrupted, UploadBody, receive};
 use crate::context::{Action, Context};
 use crate::error::{BodyError, RegistryError};
 use crate::registry::{Registry, Result};
-use bytes::Bytes;
-use futures_core::Stream;
 use strata_engine::{EngineError, UploadWriter};
 use strata_types::{Algorithm, Digest, RepositoryName, UploadId};
 
@@ -92,7 +90,7 @@ impl Registry {
         repository: &RepositoryName,
         id: &UploadId,
         range: Option<ChunkRange>,
-        body: impl Stream<Item = std::result::Result<Bytes, BodyError>> + Send,
+        body: impl UploadBody,
     ) -> Result<UploadStatus> {
         ctx.authorize(Action::Push, repository)?;
         let writer = self.receive_chunk(repository, id, range, body).await?;
@@ -111,7 +109,7 @@ impl Registry {
         repository: &RepositoryName,
         id: &UploadId,
         range: Option<ChunkRange>,
-        body: impl Stream<Item = std::result::Result<Bytes, BodyError>> + Send,
+        body: impl UploadBody,
         digest: &Digest,
     ) -> Result<Digest> {
         ctx.authorize(Action::Push, repository)?;
@@ -129,7 +127,7 @@ impl Registry {
         repository: &RepositoryName,
         id: &UploadId,
         range: Option<ChunkRange>,
-        body: impl Stream<Item = std::result::Result<Bytes, BodyError>> + Send,
+        body: impl UploadBody,
     ) -> Result<UploadWriter> {
         let resumed = self.engine().resume_upload(repository, id).await;
         let mut writer = resumed.map_err(|error| of_session(error, repository, id))?;

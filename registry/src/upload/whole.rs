@@ -1,11 +1,9 @@
 //! A blob in one request, without a session (distribution-spec end-4b).
 
-use super::receive::{Interrupted, receive};
+use super::receive::{Interrupted, UploadBody, receive};
 use crate::context::{Action, Context};
 use crate::error::{BodyError, RegistryError};
 use crate::registry::{Registry, Result};
-use bytes::Bytes;
-use futures_core::Stream;
 use strata_engine::EngineError;
 use strata_types::{Digest, RepositoryName};
 
@@ -23,7 +21,7 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
         declared: Option<u64>,
-        body: impl Stream<Item = std::result::Result<Bytes, BodyError>> + Send,
+        body: impl UploadBody,
     ) -> Result<Digest> {
         ctx.authorize(Action::Push, repository)?;
         let mut writer = self.engine().ingest(digest.algorithm(), declared).map_err(of_ingest)?;

@@ -3,8 +3,10 @@
 use crate::world::{World, body, broken_body, noise, repo, sha256, sha512, told};
 use bytes::Bytes;
 use futures_util::stream;
+use std::pin::Pin;
+use std::task::{self, Poll};
 use std::time::Duration;
-use strata_registry::{BodyError, ChunkRange, RegistryError};
+use strata_registry::{BodyError, ChunkRange, Piece, RegistryError, UploadBody};
 use strata_types::{Algorithm, UploadId};
 
 const fn chunk(start: u64, len: u64) -> ChunkRange {
@@ -43,6 +45,67 @@ async fn takes_a_blob_in_chunks_and_refuses_them_out_of_order() {
     assert_eq!(done.unwrap(), digest);
     assert_eq!(world.read_blob(&a, &digest).await.unwrap(), content);
     assert_eq!(told(world.registry.upload_status(&world.ctx, &a, &id).await), "BLOB_UPLOAD_UNKNOWN");
+}
+
+/// A body that begins as chunks and goes on as bytes to be read.
+struct Readable {
+    content: Bytes,
+    at: usize,
+    turn: usize,
+    is_cut: bool,
+}
+
+impl UploadBody for Readable {
+    fn poll_piece(
+        mut self: Pin<&mut Self>,
+        _: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Piece, BodyError>>> {
+        Poll::Ready(if self.at == 0 {
+            self.at = 1000;
+            Some(Ok(Piece::Bytes(self.content.slice(..1000))))
+        } else if self.at < self.content.len() {
+            Some(Ok(Piece::Readable))
+        } else {
+            None
+        })
+    }
+
+    fn read(mut self: Pin<&mut Self>, memory: &mut [u8]) -> Result<usize, BodyError> {
+        if self.is_cut && self.at > self.content.len() / 2 {
+            return Err(BodyError::Cut);
+        }
+        // Now and then nothing is there after all.
+        self.turn += 1;
+        let most = if self.turn.is_multiple_of(7) { 0 } else { 77_777 };
+        let count = memory.len().min(most).min(self.content.len() - self.at);
+        memory[..count].copy_from_slice(&self.content[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+#[tokio::test]
+async fn takes_what_is_read_into_its_own_memory() {
+    let world = World::new();
+    let a = repo("a");
+    let content = Bytes::from(noise(3_000_000, 8));
+    let readable = |is_cut| Readable { content: content.clone(), at: 0, turn: 0, is_cut };
+    let digest = sha256(&content);
+    let all = Some(ChunkRange { start: None, len: content.len() as u64 });
+    let id = world.registry.start_upload(&world.ctx, &a, Algorithm::Sha256).await.unwrap().id;
+    let cut = world.registry.finish_upload(&world.ctx, &a, &id, all, readable(true), &digest).await;
+    assert!(matches!(cut, Err(RegistryError::Body(BodyError::Cut))), "{cut:?}");
+    let kept = world.registry.upload_status(&world.ctx, &a, &id).await.unwrap().offset as usize;
+    assert!(kept > content.len() / 2 && kept < content.len(), "{kept}");
+    let rest = body(&content[kept..]);
+    world.registry.finish_upload(&world.ctx, &a, &id, None, rest, &digest).await.unwrap();
+    assert_eq!(world.read_blob(&a, &digest).await.unwrap(), content);
+    let short = Some(content.len() as u64 - 1);
+    let put = world.registry.put_blob(&world.ctx, &repo("b"), &digest, short, readable(false)).await;
+    assert_eq!(told(put), "SIZE_INVALID");
+    let len = Some(content.len() as u64);
+    world.registry.put_blob(&world.ctx, &repo("b"), &digest, len, readable(false)).await.unwrap();
+    assert_eq!(world.read_blob(&repo("b"), &digest).await.unwrap(), content);
 }
 
 #[tokio::test]

@@ -16,7 +16,8 @@ use tempfile::TempDir;
 const STOP_BOUND: Duration = Duration::from_secs(15);
 
 /// The variables that switch fast paths off, each with the word that does.
-pub const FAST_PATHS: [(&str, &str); 4] = [
+pub const FAST_PATHS: [(&str, &str); 5] = [
+    ("STRATA_HTTP_DIRECT_BODIES", "off"),
     ("STRATA_HTTP_LOCAL_UNPACED", "off"),
     ("STRATA_HTTP_ZERO_COPY", "off"),
     ("STRATA_STORAGE_DIRECT_IO", "off"),

@@ -44,6 +44,44 @@ fn every_size_comes_back_as_it_was() {
 }
 
 #[test]
+fn bytes_read_into_the_writers_memory_are_as_good_as_written_ones() {
+    let world = World::new();
+    let engine = world.open().unwrap();
+    block_on(async {
+        let bytes = content(7, 3 * BUFFER_BYTES + 4097);
+        let pushed = digest(&bytes);
+        let id = engine.start_upload(&repository(), Algorithm::Sha256).await.unwrap().id;
+        let mut writer = engine.resume_upload(&repository(), &id).await.unwrap();
+        writer.expect(bytes.len() as u64);
+        // A small beginning is in no buffer yet when the first memory is asked for.
+        writer.write(bytes.slice(..1000)).await.unwrap();
+        for (step, most) in [1, 4095, 0, 70_000, BUFFER_BYTES, 300_000].into_iter().cycle().enumerate() {
+            let at = writer.offset() as usize;
+            if at == bytes.len() {
+                break;
+            }
+            match step % 7 {
+                5 => writer.park().await.unwrap(),
+                6 => writer.write(bytes.slice(at..bytes.len().min(at + most))).await.unwrap(),
+                _ => {
+                    let memory = writer.space().await.unwrap();
+                    assert!(!memory.is_empty());
+                    let count = memory.len().min(most).min(bytes.len() - at);
+                    memory[..count].copy_from_slice(&bytes[at..at + count]);
+                    writer.advance(count).await.unwrap();
+                    assert_eq!(writer.offset() as usize, at + count);
+                    let is_kept = engine.metrics().buffers_used > 0;
+                    assert!(is_kept || count == 0 || at + count < 4096, "only an empty buffer is given back");
+                }
+            }
+        }
+        writer.finish(&pushed, link(&engine, &pushed)).await.unwrap();
+        assert_eq!(pull(&engine, &pushed).await.unwrap().unwrap(), bytes);
+        audit(&world, &engine, &[pushed]).await;
+    });
+}
+
+#[test]
 fn sha512_is_as_good() {
     let world = World::new();
     let engine = world.open().unwrap();

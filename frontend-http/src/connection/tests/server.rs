@@ -13,6 +13,7 @@ use http::{Request, Response, StatusCode};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::File;
+use std::future::poll_fn;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -21,6 +22,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use strata_registry::Piece;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
@@ -112,7 +114,8 @@ impl Drop for Watch {
 
 /// Answers by path:
 /// `/file/NAME[/START-END]`, `/parts/NAME/A-B,C-D` (each range behind `|`), `/bytes/N`, `/upload` (sha256 and length, or the
-/// error), `/ignore` (413 without looking at the body), `/wait` (until [`release`](Self::release)), `/panic`, `/nothing`.
+/// error), `/pass[/MOST]` (as uploads read: sha256, length and how much came past hyper), `/ignore` (413 without looking at the
+/// body), `/wait` (until [`release`](Self::release)), `/panic`, `/nothing`.
 #[derive(Debug, Default)]
 pub(super) struct TestApp {
     files: Mutex<HashMap<String, Arc<dyn FileSource>>>,
@@ -163,6 +166,35 @@ impl TestApp {
         respond(StatusCode::OK, ResponseBody::bytes(text))
     }
 
+    /// Reads the body as uploads do, `most` bytes at most, and says how many of them came past hyper.
+    async fn pass(&self, mut body: RequestBody, most: u64) -> Response<ResponseBody> {
+        let mut hash = Sha256::new();
+        let mut passed = 0;
+        let mut memory = vec![0; 300_000];
+        while body.received() < most {
+            let count = match poll_fn(|cx| body.poll_piece(cx)).await {
+                None => break,
+                Some(Ok(Piece::Bytes(chunk))) => {
+                    hash.update(&chunk);
+                    Ok(())
+                }
+                Some(Ok(Piece::Readable)) => body.read(&mut memory).map(|count| {
+                    hash.update(&memory[..count]);
+                    passed += count;
+                }),
+                Some(Err(error)) => Err(error),
+            };
+            if let Err(error) = count {
+                *self.upload_error.lock().unwrap() = Some(error.to_string());
+                self.upload_failed.notify_one();
+                return respond(StatusCode::BAD_REQUEST, ResponseBody::bytes(error.to_string()));
+            }
+            self.received.notify_one();
+        }
+        let text = format!("{} {} {passed}", hex(&hash.finalize()), body.received());
+        respond(StatusCode::OK, ResponseBody::bytes(text))
+    }
+
     async fn wait(&self) -> Response<ResponseBody> {
         struct Abandoned(Option<Arc<Notify>>);
         impl Drop for Abandoned {
@@ -206,6 +238,8 @@ impl Handler for TestApp {
             }
             ["bytes", count] => ResponseBody::bytes(vec![b'x'; count.parse().unwrap()]),
             ["upload"] => return self.upload(request.into_body()).await,
+            ["pass"] => return self.pass(request.into_body(), u64::MAX).await,
+            ["pass", most] => return self.pass(request.into_body(), most.parse().unwrap()).await,
             ["ignore"] => return respond(StatusCode::PAYLOAD_TOO_LARGE, ResponseBody::bytes("no")),
             ["wait"] => return self.wait().await,
             ["panic"] => panic!("on purpose"),
