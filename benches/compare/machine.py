@@ -21,7 +21,8 @@ def first_line(command):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip().split("\n")[0]
+    # Some name the path they were started by.
+    return re.sub(r"^/\S+ ", "", done.stdout.strip().split("\n")[0])
 
 
 def facts(folder):
