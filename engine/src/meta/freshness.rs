@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Slots that keys share. With 100,000 changed keys a second a slot changes about three times a second.
@@ -49,16 +49,23 @@ impl Freshness {
         Moment(self.last.load(Ordering::Acquire))
     }
 
-    /// These keys were written. Called by the one commit thread, after the write is visible and before it is answered.
-    // RACE: whoever heard of the write, or of anything that came after it, finds the slots changed already. Who reads between
-    // the write and this call may still be told the old state, as if he had come a moment sooner: nobody was answered yet.
-    pub(crate) fn changed<'a>(&self, keys: impl IntoIterator<Item = &'a Bytes>) {
+    /// These keys are about to be written. Called by the one commit thread before the write, which [`changed`](Self::changed) ends.
+    // RACE: the slots change before anybody can see the new state, so that nobody who has seen it, in whatever way, is told the old one by
+    // a proof afterwards. The moment moves on only after the write: whoever reads in between proves nothing by what he read.
+    pub(crate) fn changing<'a>(&self, keys: impl IntoIterator<Item = &'a Bytes>) {
         let number = self.last.load(Ordering::Relaxed).wrapping_add(1);
         for key in keys {
             if let Some(slot) = self.slots.get(usize::from(slot(key))) {
                 slot.store(number, Ordering::Release);
             }
         }
+        // Before the write of the store, whatever that is made of.
+        fence(Ordering::SeqCst);
+    }
+
+    /// The write is over and, unless it failed, visible. Called before anybody is answered.
+    pub(crate) fn changed(&self) {
+        let number = self.last.load(Ordering::Relaxed).wrapping_add(1);
         self.last.store(number, Ordering::Release);
     }
 
@@ -111,6 +118,25 @@ mod tests {
         Bytes::from_static(text.as_bytes())
     }
 
+    fn change(freshness: &Freshness, key: &Bytes) {
+        freshness.changing([key]);
+        freshness.changed();
+    }
+
+    #[test]
+    fn a_proof_ends_before_the_write_is_seen_and_none_begins_before_it_is_over() {
+        let freshness = Freshness::new();
+        let keys = [key("a")];
+        let before = freshness.proof(freshness.moment(), &keys);
+        freshness.changing(&keys);
+        assert!(!before.holds(), "the new state may be visible from here on");
+        let between = freshness.proof(freshness.moment(), &keys);
+        assert!(!between.holds(), "it may have read either state");
+        freshness.changed();
+        assert!(!before.holds() && !between.holds());
+        assert!(freshness.proof(freshness.moment(), &keys).holds());
+    }
+
     #[test]
     fn a_proof_ends_with_the_first_change_of_any_of_its_keys() {
         let freshness = Freshness::new();
@@ -118,9 +144,9 @@ mod tests {
         for changed in &keys {
             let proof = freshness.proof(freshness.moment(), &keys);
             assert!(proof.holds());
-            freshness.changed([&key("elsewhere")]);
+            change(&freshness, &key("elsewhere"));
             assert!(proof.holds());
-            freshness.changed([changed]);
+            change(&freshness, changed);
             assert!(!proof.holds());
         }
         let again = freshness.proof(freshness.moment(), &keys);
@@ -131,7 +157,7 @@ mod tests {
     fn a_write_after_the_moment_ends_the_proof_whether_it_was_seen_or_not() {
         let freshness = Freshness::new();
         let moment = freshness.moment();
-        freshness.changed([&key("a")]);
+        change(&freshness, &key("a"));
         assert!(!freshness.proof(moment, &[key("a")]).holds());
         assert!(freshness.proof(moment, &[key("b")]).holds());
     }

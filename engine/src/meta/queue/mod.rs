@@ -239,9 +239,10 @@ impl Worker {
         }
         let (changes, next_event, synced) = group.finish();
         if !changes.is_empty() || (synced && self.unsynced) {
+            self.freshness.changing(changes.keys());
             let written = self.backend.write(&changes, synced);
             // Also of a write that failed nobody knows what it left.
-            self.freshness.changed(changes.keys());
+            self.freshness.changed();
             if let Err(error) = written {
                 let poisoned = self.state.set_poison(&error.to_string());
                 for (waiter, _) in outcomes {
