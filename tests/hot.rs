@@ -231,6 +231,56 @@ fn a_connection_comes_back_to_memory_after_what_memory_cannot_answer() {
     }
 }
 
+/// A small answer that follows large ones has to wait for its turn at the socket; the connection waits with it.
+#[test]
+fn no_answer_is_lost_between_hyper_and_memory() {
+    let registry = registry!().start();
+    let repository = registry.repository("a/b");
+    let (small, large) = (noise(1, 3000), noise(2, 200_000));
+    let known = Request::get(repository.blob(&repository.push_blob(&small)));
+    let large_blob = Request::get(repository.blob(&repository.push_blob(&large)));
+    registry.endpoint().send(&known).expect(200);
+    // With this field the connection stays with hyper.
+    let stays = large_blob.header("connection", "keep-alive");
+    let last = [Request::get("/v2/"), Request::get("/v2/a/b/tags/list"), known];
+    for count in 1..=12 {
+        for in_one_piece in [false, true] {
+            let mut connection = registry.endpoint().connect();
+            let requests: Vec<Request> =
+                std::iter::repeat_n(stays.clone(), count).chain(last.iter().cloned()).collect();
+            if in_one_piece {
+                let all: Vec<u8> = requests.iter().flat_map(|request| request.head_bytes("x")).collect();
+                connection.send_bytes(&all).expect("the server reads");
+            }
+            for (at, request) in requests.iter().enumerate() {
+                if !in_one_piece {
+                    connection.send_bytes(&request.head_bytes("x")).expect("the server reads");
+                }
+                let response =
+                    connection.read_response("GET", &request.target).expect("an answer").expect(200);
+                match at.checked_sub(count) {
+                    None => drop(response.expect_body(&large)),
+                    Some(0) => drop(response.expect_body(b"{}")),
+                    Some(1) => assert!(response.json().get("tags").is_some(), "{response:?}"),
+                    Some(_) => drop(response.expect_body(&small)),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_head_longer_than_allowed_is_refused_for_what_is_in_memory_too() {
+    let registry = registry!().config("[http]\nheader-size = \"8 KiB\"\n").start();
+    let repository = registry.repository("a/b");
+    let known = Request::get(repository.blob(&repository.push_blob(&noise(1, 3000))));
+    registry.endpoint().send(&known).expect(200);
+    registry.endpoint().send(&known.clone().header("accept", "a".repeat(4000))).expect(200);
+    let mut connection = registry.endpoint().connect();
+    connection.send_head(&known.header("accept", "a".repeat(12_000))).expect("the server reads");
+    assert_eq!(connection.read_head().expect("an answer").status, 431);
+}
+
 /// A client that asks for more than its socket takes, and reads late.
 #[test]
 fn a_peer_that_does_not_read_gets_everything_in_the_end() {

@@ -148,7 +148,8 @@ impl<H: Handler> Life<H> {
     /// Plain TCP: the lane and, for what it cannot answer, hyper, in turn; HTTP/2 if the client begins with its preface.
     async fn plain(mut self, socket: Socket) -> Option<Expiry> {
         self.info.zero_copy = self.shared.fast_paths.zero_copy.then(Queue::new).flatten();
-        let mut lane = Lane::new(socket, Arc::clone(&self.activity));
+        let head_max = self.shared.limits.header_bytes_max;
+        let mut lane = Lane::new(socket, Arc::clone(&self.activity), head_max);
         let (mut service, mut overseer) = self.into_service();
         loop {
             let (socket, begun) = match in_lane(lane, &service, &mut overseer).await {
@@ -164,7 +165,7 @@ impl<H: Handler> Life<H> {
             match Box::pin(h1_until_rest(stream, service, &mut overseer)).await {
                 Rested::Ended(expiry) => return expiry,
                 Rested::AtRest { socket, ahead, service: same, is_last } => {
-                    lane = Lane::resume(socket, Arc::clone(&same.activity), ahead);
+                    lane = Lane::resume(socket, Arc::clone(&same.activity), head_max, ahead);
                     if is_last {
                         lane.close();
                     }

@@ -56,6 +56,8 @@ pub(crate) struct Lane {
     /// Read and not looked at.
     ahead: Bytes,
     sending: Option<(Box<Sending>, InFlight)>,
+    /// Longest head that is taken, bytes.
+    head_max: usize,
     /// Nothing was read yet that shows the protocol.
     is_new: bool,
     /// To be left when all is sent.
@@ -67,15 +69,16 @@ pub(crate) struct Lane {
 
 impl Lane {
     /// A connection that has just begun.
-    pub(crate) fn new(socket: Socket, activity: Arc<Activity>) -> Self {
-        Self { is_new: true, ..Self::resume(socket, activity, Bytes::new()) }
+    pub(crate) fn new(socket: Socket, activity: Arc<Activity>, head_max: usize) -> Self {
+        Self { is_new: true, ..Self::resume(socket, activity, head_max, Bytes::new()) }
     }
 
     /// A connection that comes back; `ahead` was read from it already.
-    pub(crate) fn resume(socket: Socket, activity: Arc<Activity>, ahead: Bytes) -> Self {
+    pub(crate) fn resume(socket: Socket, activity: Arc<Activity>, head_max: usize, ahead: Bytes) -> Self {
         Self {
             socket,
             activity,
+            head_max,
             ahead,
             sending: None,
             is_new: false,
@@ -184,7 +187,9 @@ impl Lane {
         }
         let mut rest = bytes;
         while !rest.is_empty() && self.sending.is_none() {
+            // A head that is longer than allowed is hyper's to refuse.
             let known = parse(rest)
+                .filter(|(_, len)| *len <= self.head_max)
                 .and_then(|(request, len)| Some((handler.recall(info, &request)?, rest.get(len..)?)));
             let Some((reply, next)) = known else {
                 self.activity.read();

@@ -82,6 +82,11 @@ impl Socket {
         Ok(sent)
     }
 
+    /// Notes that whoever writes has more to write.
+    pub(crate) fn set_unflushed(&self) {
+        self.activity.set_flushed(false);
+    }
+
     /// Reads what has come. Leaves it to the caller to note that something moved.
     pub(crate) fn poll_receive(
         &mut self,

@@ -76,6 +76,8 @@ impl ZeroCopyStream {
     fn poll_send(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         if self.turn >= TURN_BYTES {
             self.turn = 0;
+            // Somebody has bytes to write, although none of them gets to the socket now.
+            self.socket.set_unflushed();
             // The runtime looks for what has come from clients before it wakes those who gave way. One that wakes itself is put at the
             // end of a queue that is worked off first, and with some large downloads it never is empty.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
