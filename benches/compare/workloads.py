@@ -265,6 +265,11 @@ class Limits(Server):
     def binary(cls):
         return LOAD
 
+    @classmethod
+    def describe(cls):
+        # It is part of the load generator, which has no version of its own.
+        return {**super().describe(), "version": ""}
+
     def start(self):
         self.folder = self.base / self.key
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,6 @@ pub fn write(results: &Path, docs: &Path) -> io::Result<()> {
     for (name, svg) in &text.charts {
         fs::write(charts.join(format!("{name}.svg")), svg)?;
     }
-    fs::write(charts.join("results.json"), read.text())?;
     fs::write(docs.join("performance.md"), text.text)
 }
 

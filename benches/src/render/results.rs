@@ -98,11 +98,6 @@ impl Results {
         Ok(Results { phases })
     }
 
-    /// All of it as JSON.
-    pub(crate) fn text(&self) -> String {
-        serde_json::to_string(&self.phases).unwrap_or_default() + "\n"
-    }
-
     pub(crate) fn workload(&self, key: &str) -> Option<&Workload> {
         self.phases.iter().flat_map(|phase| &phase.workloads).find(|workload| workload.key == key)
     }

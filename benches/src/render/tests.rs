@@ -78,7 +78,7 @@ fn targets_are_judged_by_the_medians() {
 
 #[test]
 fn the_page_tells_figures_failures_and_who_is_missing() {
-    let (folder, text) = write_all(&examples());
+    let (_folder, text) = write_all(&examples());
     for expected in [
         "| GET 4 KiB | Strata | 120,000/s | 50,000 … 130,000 | 1.00 | 100 µs | 2.00 ms | 4.17 µs | 50.0 MiB | 50 % |",
         "| GET 1 MiB | Strata | 2.00 GB/s |",
@@ -89,8 +89,6 @@ fn the_page_tells_figures_failures_and_who_is_missing() {
     ] {
         assert!(text.contains(expected), "{expected} is not in\n{text}");
     }
-    let saved = fs::read_to_string(folder.path().join("docs/performance/results.json")).unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&saved).unwrap().as_array().map(Vec::len), Some(2));
 }
 
 #[test]
