@@ -71,9 +71,14 @@ soak-20g: build ## a 20 GiB blob in and out, cut and resumed across restarts, me
 	dev/soak 20GiB
 
 .PHONY: fuzz
-fuzz: ## the parsers of outside bytes under a fuzzer, a minute each (needs a nightly toolchain)
+fuzz: ## parsers, records and whole sequences under a fuzzer, a minute each (FUZZ_SECONDS, FUZZ_TARGETS; needs a nightly toolchain)
 	@dev/setup build
 	dev/fuzz
+
+.PHONY: fuzz-long
+fuzz-long: ## the same, an hour each
+	@dev/setup build
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-3600} dev/fuzz
 
 .PHONY: compare
 compare: build ## Strata beside other registries and nginx, into docs/performance.md; QUICK=1 two minutes; ARGS='--only PHASE,…'

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use strata_types::{ErrorCode, Failure, Outcome};
 
 /// Which crate of the workspace may depend on which (dependencies of tests included), each edge with its reason.
-const EDGES: [(&str, &[&str]); 7] = [
+const EDGES: [(&str, &[&str]); 8] = [
     // Pure values: no crate below them.
     ("strata-types", &[]),
     // The engine keeps bytes and edges; digests and names are values.
@@ -38,6 +38,8 @@ const EDGES: [(&str, &[&str]); 7] = [
     ),
     // The harness sees what a client sees: values and sockets.
     ("strata-harness", &["strata-types"]),
+    // Proofs run use cases and parsers on simulated ports.
+    ("strata-proof", &["strata-types", "strata-engine", "strata-registry", "strata-frontend-http"]),
     // Benches measure single layers and the whole.
     (
         "strata-benches",

@@ -360,7 +360,7 @@ impl Engine {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "sim"))]
     pub(crate) fn parts(&self) -> &Arc<Store> {
         self.store()
     }

@@ -20,6 +20,8 @@ pub mod meta;
 pub mod metrics;
 mod recovery;
 mod segment;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 mod store;
 mod sync;
 pub mod upload;

@@ -7,6 +7,8 @@ mod append;
 mod frame;
 
 pub(crate) use append::{Append, Appender, Position};
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use frame::header;
 pub(crate) use frame::payload;
 
 use std::path::PathBuf;

@@ -2,74 +2,17 @@
 
 use crate::blob::generation::file_path;
 use crate::check::{CheckOptions, Verify, check_with};
-use crate::clock::ManualClock;
-use crate::disk::faulty::FaultyDisk;
-use crate::disk::sim::{Cut, SimDisk};
-use crate::entropy::SeededEntropy;
+use crate::disk::sim::Cut;
 use crate::ingest::Hasher;
 use crate::limits::PAGE_ROWS;
-use crate::meta::{Batch, CommitDone, Freshness, MemoryStore, MetaStore, MetaView, Placement};
-use crate::{BlobBody, Engine, EngineConfig, EngineError, Ports, UnixMillis};
+use crate::meta::{Batch, Placement};
+use crate::{BlobBody, Engine, EngineError};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use strata_types::{Algorithm, Digest, RepositoryName};
 
-/// A metadata store whose commits are steps of the simulated disk: a power cut stops both at the same moment.
-#[derive(Debug)]
-pub(crate) struct StepMeta {
-    pub(crate) memory: MemoryStore,
-    /// Lets commits happen and answers that nobody knows whether they did.
-    pub(crate) lose_answers: AtomicBool,
-    disk: SimDisk,
-}
-
-impl StepMeta {
-    fn new(memory: MemoryStore, disk: &SimDisk) -> Arc<Self> {
-        Arc::new(Self { memory, lose_answers: AtomicBool::new(false), disk: disk.clone() })
-    }
-}
-
-impl MetaStore for StepMeta {
-    fn view(&self) -> Result<Arc<dyn MetaView>, EngineError> {
-        self.memory.view()
-    }
-
-    fn submit(&self, batch: Batch, done: CommitDone) {
-        if !self.disk.step_outside() {
-            return done(Err(EngineError::poisoned("the simulated power is off")));
-        }
-        if self.lose_answers.load(Ordering::SeqCst) {
-            let lost = |_| done(Err(EngineError::poisoned("the answer of the log was lost")));
-            return self.memory.submit(batch, Box::new(lost));
-        }
-        self.memory.submit(batch, done);
-    }
-
-    fn freshness(&self) -> &Arc<Freshness> {
-        self.memory.freshness()
-    }
-
-    fn poisoned(&self) -> Option<Arc<str>> {
-        self.memory.poisoned()
-    }
-
-    fn close(&self) {
-        self.memory.close();
-    }
-}
-
-/// Ports that outlive the engine on them.
-pub(crate) struct World {
-    pub(crate) disk: SimDisk,
-    pub(crate) faults: FaultyDisk,
-    pub(crate) meta: Arc<StepMeta>,
-    pub(crate) clock: Arc<ManualClock>,
-    pub(crate) config: EngineConfig,
-    entropy: Arc<SeededEntropy>,
-}
+pub(crate) use crate::sim::World;
 
 impl World {
     pub(crate) fn new() -> Self {
@@ -78,55 +21,24 @@ impl World {
 
     /// A world whose disk takes requests, as a ring does, or leaves them to threads.
     pub(crate) fn with_begins(begins: bool) -> Self {
-        let disk = SimDisk::new();
-        disk.set_begins(begins);
-        let memory = MemoryStore::new().unwrap();
-        let mut config = EngineConfig::new("unused");
-        config.reserve_bytes = 64 * 1024;
-        config.hash_threads = 2;
-        config.io_threads = 3;
-        Self {
-            faults: FaultyDisk::new(Arc::new(disk.clone())),
-            meta: StepMeta::new(memory, &disk),
-            disk,
-            clock: Arc::new(ManualClock::new(UnixMillis(1_800_000_000_000))),
-            config,
-            entropy: Arc::new(SeededEntropy::new(7)),
-        }
+        let world = Self::make().unwrap();
+        world.disk.set_begins(begins);
+        world
     }
 
-    pub(crate) fn open(&self) -> Result<Engine, EngineError> {
-        let ports = Ports {
-            disk: Arc::new(self.faults.clone()),
-            meta: self.meta.clone(),
-            clock: self.clock.clone(),
-            entropy: self.entropy.clone(),
-        };
-        Engine::open_with(self.config.clone(), ports)
-    }
-
-    /// Ends the process of `engine`, whose handles are dead from now on; what it wrote is there.
+    /// As [`World::end`].
     pub(crate) fn kill(&mut self, engine: Engine) {
-        // A killed process takes no step any more, so the power is off for it until it is gone.
-        self.disk.cut_at(self.disk.steps() + 1);
-        let memory = self.meta.memory.kill().unwrap();
-        drop(engine);
-        self.disk.kill();
-        self.meta = StepMeta::new(memory, &self.disk);
+        self.end(engine).unwrap();
     }
 
-    /// Puts an empty metadata store in place of the present one, which is returned.
-    pub(crate) fn lose_metadata(&mut self) -> Arc<StepMeta> {
-        std::mem::replace(&mut self.meta, StepMeta::new(MemoryStore::new().unwrap(), &self.disk))
+    /// As [`World::exchange_metadata`].
+    pub(crate) fn lose_metadata(&mut self) -> std::sync::Arc<crate::sim::StepMeta> {
+        self.exchange_metadata().unwrap()
     }
 
-    /// Cuts the power of `engine`; `survivors` of the unsynced commits are found again.
+    /// As [`World::cut`].
     pub(crate) fn power_cut(&mut self, engine: Option<Engine>, cut: Cut, survivors: usize) {
-        self.disk.cut_at(self.disk.steps() + 1);
-        let memory = self.meta.memory.power_cut(survivors).unwrap();
-        drop(engine);
-        self.disk.power_cut(cut);
-        self.meta = StepMeta::new(memory, &self.disk);
+        self.cut(engine, cut, survivors).unwrap();
     }
 }
 

@@ -1,0 +1,195 @@
+//! A store on simulated ports that outlive it: it can be killed, robbed of its power, given faults, and opened again.
+//!
+//! For tests only: those of this crate, those above it, and the fuzzer.
+
+use crate::clock::ManualClock;
+use crate::disk::faulty::FaultyDisk;
+use crate::disk::sim::{Cut, SimDisk};
+use crate::entropy::SeededEntropy;
+use crate::meta::record::Record;
+use crate::meta::{
+    Batch, CommitDone, Freshness, GenerationOwner, MemoryStore, MetaStore, MetaView, UploadRecord,
+};
+use crate::{Engine, EngineConfig, EngineError, Ports, UnixMillis};
+use bytes::Bytes;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use strata_types::{Digest, UploadId};
+
+/// A metadata store whose commits are steps of the simulated disk: a power cut stops both at the same moment.
+#[derive(Debug)]
+pub struct StepMeta {
+    /// The rows.
+    pub memory: MemoryStore,
+    /// Lets commits happen and answers that nobody knows whether they did.
+    pub lose_answers: AtomicBool,
+    disk: SimDisk,
+}
+
+impl StepMeta {
+    fn new(memory: MemoryStore, disk: &SimDisk) -> Arc<Self> {
+        Arc::new(Self { memory, lose_answers: AtomicBool::new(false), disk: disk.clone() })
+    }
+}
+
+impl MetaStore for StepMeta {
+    fn view(&self) -> Result<Arc<dyn MetaView>, EngineError> {
+        self.memory.view()
+    }
+
+    fn submit(&self, batch: Batch, done: CommitDone) {
+        if !self.disk.step_outside() {
+            return done(Err(EngineError::poisoned("the simulated power is off")));
+        }
+        if self.lose_answers.load(Ordering::SeqCst) {
+            let lost = |_| done(Err(EngineError::poisoned("the answer of the log was lost")));
+            return self.memory.submit(batch, Box::new(lost));
+        }
+        self.memory.submit(batch, done);
+    }
+
+    fn freshness(&self) -> &Arc<Freshness> {
+        self.memory.freshness()
+    }
+
+    fn poisoned(&self) -> Option<Arc<str>> {
+        self.memory.poisoned()
+    }
+
+    fn close(&self) {
+        self.memory.close();
+    }
+}
+
+/// Ports that outlive the engine on them.
+#[derive(Debug)]
+pub struct World {
+    /// The disk, which knows what is durable.
+    pub disk: SimDisk,
+    /// The same disk as the engine sees it: it fails on order.
+    pub faults: FaultyDisk,
+    /// The metadata.
+    pub meta: Arc<StepMeta>,
+    /// The time, which only moves when it is told to.
+    pub clock: Arc<ManualClock>,
+    /// How the next engine is opened.
+    pub config: EngineConfig,
+    entropy: Arc<SeededEntropy>,
+}
+
+impl World {
+    /// An empty disk and no rows.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`] where the system gives no thread.
+    pub fn make() -> Result<Self, EngineError> {
+        let disk = SimDisk::new();
+        let mut config = EngineConfig::new("unused");
+        config.reserve_bytes = 64 * 1024;
+        config.hash_threads = 2;
+        config.io_threads = 3;
+        Ok(Self {
+            faults: FaultyDisk::new(Arc::new(disk.clone())),
+            meta: StepMeta::new(MemoryStore::new()?, &disk),
+            disk,
+            clock: Arc::new(ManualClock::new(UnixMillis(1_800_000_000_000))),
+            config,
+            entropy: Arc::new(SeededEntropy::new(7)),
+        })
+    }
+
+    /// The ports of an engine on this world.
+    pub fn ports(&self) -> Ports {
+        Ports {
+            disk: Arc::new(self.faults.clone()),
+            meta: self.meta.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+        }
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// As [`Engine::open_with`].
+    pub fn open(&self) -> Result<Engine, EngineError> {
+        Engine::open_with(self.config.clone(), self.ports())
+    }
+
+    /// Ends the process of `engine`, whose handles are dead from now on; what it wrote is there.
+    ///
+    /// # Errors
+    /// As [`World::make`].
+    pub fn end(&mut self, engine: Engine) -> Result<(), EngineError> {
+        // A killed process takes no step any more, so the power is off for it until it is gone.
+        self.disk.cut_at(self.disk.steps() + 1);
+        let memory = self.meta.memory.kill()?;
+        drop(engine);
+        self.disk.kill();
+        self.meta = StepMeta::new(memory, &self.disk);
+        Ok(())
+    }
+
+    /// Puts an empty metadata store in place of the present one, which is returned.
+    ///
+    /// # Errors
+    /// As [`World::make`].
+    pub fn exchange_metadata(&mut self) -> Result<Arc<StepMeta>, EngineError> {
+        Ok(std::mem::replace(&mut self.meta, StepMeta::new(MemoryStore::new()?, &self.disk)))
+    }
+
+    /// Cuts the power of `engine`; `survivors` of the unsynced commits are found again.
+    ///
+    /// # Errors
+    /// As [`World::make`].
+    pub fn cut(&mut self, engine: Option<Engine>, cut: Cut, survivors: usize) -> Result<(), EngineError> {
+        self.disk.cut_at(self.disk.steps() + 1);
+        let memory = self.meta.memory.power_cut(survivors)?;
+        drop(engine);
+        self.disk.power_cut(cut);
+        self.meta = StepMeta::new(memory, &self.disk);
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Waits until no work runs in the background.
+    pub fn settle(&self) {
+        self.parts().pending.wait_for_none();
+    }
+}
+
+/// The frame that holds a blob in a segment, and the blob's checksum.
+pub fn frame_of(digest: &Digest, content: &[u8]) -> (Vec<u8>, u64) {
+    let checksum = crate::blob::checksum(content);
+    let mut frame = crate::segment::header(digest, content.len() as u32, checksum).to_vec();
+    frame.extend_from_slice(content);
+    (frame, checksum)
+}
+
+/// What a frame gives for a row that says `digest`, `size` and `checksum`.
+///
+/// # Errors
+/// What is wrong with the frame, in words.
+pub fn frame_payload(
+    frame: &Bytes,
+    digest: &Digest,
+    size: u64,
+    checksum: u64,
+) -> Result<Bytes, &'static str> {
+    crate::segment::payload(frame, digest, size, checksum)
+}
+
+/// The state of an upload session as its row says.
+///
+/// # Errors
+/// [`EngineError::Corrupt`].
+pub fn upload_record(value: Bytes) -> Result<UploadRecord, EngineError> {
+    UploadRecord::decode(value)
+}
+
+/// Where the file of a generation lies, and the row that gives it to an upload session.
+pub fn named_file(generation: u64, id: &UploadId) -> (PathBuf, Bytes) {
+    (crate::blob::generation::file_path(generation), GenerationOwner::Upload(*id).encode())
+}

@@ -1,0 +1,31 @@
+//! The bodies of the fuzz targets: each takes any bytes and panics where what is promised for them does not hold.
+
+mod frame;
+mod lane;
+mod manifest;
+mod names;
+mod path;
+mod ranges;
+mod record;
+mod session;
+
+/// The body of a target.
+pub type Target = fn(&[u8]);
+
+/// Every target by its name, which is that of its file in `fuzz/fuzz_targets/` and of its folder in `fuzz/corpus/`.
+pub const TARGETS: [(&str, Target); 8] = [
+    ("frame", frame::run),
+    ("lane", lane::run),
+    ("manifest", manifest::run),
+    ("names", names::run),
+    ("path", path::run),
+    ("ranges", ranges::run),
+    ("record", record::run),
+    ("session", session::run),
+];
+
+/// Runs the target named.
+pub fn run(name: &str, data: &[u8]) {
+    let (_, target) = TARGETS.iter().find(|(target, _)| *target == name).expect("a target of that name");
+    target(data);
+}
