@@ -32,6 +32,7 @@ fn manifest(store: &Store, subject: Option<Digest>) -> ManifestPut {
         subject: subject.map(|subject| (subject, descriptor)),
         tags: Vec::new(),
         attributes: Bytes::new(),
+        seen: Vec::new(),
     }
 }
 

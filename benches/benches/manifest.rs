@@ -23,6 +23,7 @@ fn put(store: &Store, manifest: &Blob, layers: &[Digest], tag: &Tag) -> Manifest
         subject: None,
         tags: vec![tag.clone()],
         attributes: Bytes::new(),
+        seen: Vec::new(),
     }
 }
 

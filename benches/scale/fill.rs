@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
 use strata_benches::content::MANIFEST_TYPE;
-use strata_engine::meta::{Batch, BlobRecord, Edge, EdgeRole, ManifestPut, Placement, View};
+use strata_engine::meta::{Batch, BlobRecord, Edge, EdgeRole, GcItem, ManifestPut, Placement, View};
 use strata_engine::{Engine, EngineConfig};
 use tokio::runtime::Runtime;
 
@@ -121,6 +121,11 @@ fn image(view: &View, batch: &mut Batch, shape: &Shape, number: usize) -> Outcom
         );
         (shape.digest(subject), Bytes::from(descriptor))
     });
+    let at = batch.at();
+    let linked = |digest: &strata_types::Digest| {
+        (at, GcItem::Link { repository: repository.clone(), digest: *digest })
+    };
+    let seen = blobs.iter().map(linked).collect();
     let role = |place| if place == 0 { EdgeRole::Config } else { EdgeRole::Layer };
     batch.put_manifest(
         view,
@@ -139,6 +144,7 @@ fn image(view: &View, batch: &mut Batch, shape: &Shape, number: usize) -> Outcom
             subject,
             tags: vec![tag],
             attributes: Bytes::new(),
+            seen,
         },
     )?;
     Ok(())

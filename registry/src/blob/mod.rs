@@ -6,5 +6,5 @@ mod mount;
 mod read;
 
 pub use body::{BlobBody, BlobFile};
-pub(crate) use read::linked_size;
+pub(crate) use read::linked;
 pub use read::{BlobRead, BlobStat};

@@ -6,7 +6,7 @@ use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
 use crate::standing::{Kind, Standing};
 use strata_engine::EngineError;
-use strata_engine::meta::View;
+use strata_engine::meta::{LinkRecord, View};
 use strata_types::{Digest, RepositoryName};
 
 /// What a `HEAD` tells about a blob.
@@ -91,10 +91,17 @@ impl Registry {
 
 /// The length of a blob that the repository may read.
 pub(crate) fn linked_size(view: &View, repository: &RepositoryName, digest: &Digest) -> Result<Option<u64>> {
-    if view.link(repository, digest).map_err(RegistryError::store)?.is_none() {
-        return Ok(None);
-    }
-    Ok(view.blob(digest).map_err(RegistryError::store)?.map(|blob| blob.size))
+    Ok(linked(view, repository, digest)?.map(|(_, size)| size))
+}
+
+/// The link of a blob that the repository may read, and the blob's length.
+pub(crate) fn linked(
+    view: &View,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<Option<(LinkRecord, u64)>> {
+    let Some(link) = view.link(repository, digest).map_err(RegistryError::store)? else { return Ok(None) };
+    Ok(view.blob(digest).map_err(RegistryError::store)?.map(|blob| (link, blob.size)))
 }
 
 pub(super) fn unknown(repository: &RepositoryName, digest: &Digest) -> RegistryError {

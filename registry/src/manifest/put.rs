@@ -46,7 +46,7 @@ pub struct ManifestPutDone {
 #[derive(Debug)]
 struct Push {
     manifest: Manifest,
-    /// What is committed; the required blobs are of the latest attempt.
+    /// What is committed; what the references were found to be is of the latest attempt.
     put: ManifestPut,
 }
 
@@ -158,7 +158,7 @@ impl Registry {
     fn decide(&self, push: &Push, mut batch: Batch) -> Result<Batch> {
         let view = self.view()?;
         let found = check(&view, self.config(), &push.put.repository, &push.manifest)?;
-        let put = ManifestPut { required_blobs: found.required_blobs, ..push.put.clone() };
+        let put = ManifestPut { required_blobs: found.required_blobs, seen: found.seen, ..push.put.clone() };
         batch.put_manifest(&view, &put).map_err(RegistryError::store)?;
         Ok(batch)
     }
@@ -201,6 +201,7 @@ fn validate(repository: RepositoryName, put: PutManifest) -> Result<Push> {
         subject,
         tags,
         attributes: Bytes::new(),
+        seen: Vec::new(),
     };
     Ok(Push { manifest, put })
 }

@@ -1,11 +1,12 @@
 //! Do the references of a manifest exist in its repository?
 
-use crate::blob::linked_size;
+use crate::blob::linked;
 use crate::config::RegistryConfig;
 use crate::error::{MissingReference, RegistryError};
 use crate::registry::Result;
 use std::collections::HashSet;
-use strata_engine::meta::{Edge, EdgeRole, View};
+use strata_engine::UnixMillis;
+use strata_engine::meta::{Edge, EdgeRole, GcItem, View};
 use strata_types::manifest::ReferenceRole;
 use strata_types::{Descriptor, Digest, Manifest, RepositoryName};
 
@@ -14,6 +15,8 @@ use strata_types::{Descriptor, Digest, Manifest, RepositoryName};
 pub(super) struct Found {
     /// Blobs that must still be linked when the manifest is committed.
     pub(super) required_blobs: Vec<Digest>,
+    /// What is there, with the times of the rows: what a manifest holds need not be looked at by the sweeper.
+    pub(super) seen: Vec<(UnixMillis, GcItem)>,
     missing: Vec<MissingReference>,
 }
 
@@ -75,12 +78,19 @@ impl Found {
         optional: bool,
     ) -> Result<()> {
         let digest = descriptor.digest;
-        let stored = match (role, linked_size(view, repository, &digest)?) {
-            (_, Some(size)) => Some(size),
-            (ReferenceRole::Child, None) => view
-                .manifest(repository, &digest)
-                .map_err(RegistryError::store)?
-                .map(|manifest| manifest.size),
+        let in_repository = || repository.clone();
+        let stored = match (role, linked(view, repository, &digest)?) {
+            (_, Some((link, size))) => {
+                self.seen.push((link.created_at, GcItem::Link { repository: in_repository(), digest }));
+                Some(size)
+            }
+            (ReferenceRole::Child, None) => {
+                let child = view.manifest(repository, &digest).map_err(RegistryError::store)?;
+                self.seen.extend(child.as_ref().map(|child| {
+                    (child.pushed_at, GcItem::Manifest { repository: in_repository(), digest })
+                }));
+                child.map(|child| child.size)
+            }
             (_, None) => None,
         };
         match stored {

@@ -19,11 +19,13 @@ impl Checker<'_> {
         self.summary.links += 1;
         self.needs(row, &key::repository(repository), "the repository")?;
         self.needs(row, &key::blob(digest), "the blob")?;
-        self.needs(row, &key::blob_repository(digest, repository), "the index row")
+        self.needs(row, &key::blob_repository(digest, repository), "the index row")?;
+        self.queued_link(row, repository, digest)
     }
 
     pub(super) fn blob(&mut self, row: &Bytes, digest: &Digest, value: Bytes) -> Result<(), EngineError> {
         let record = BlobRecord::decode(value)?;
+        self.queued_blob(row, digest)?;
         self.summary.blobs += 1;
         self.summary.blob_bytes = self.summary.blob_bytes.saturating_add(record.size);
         match record.placement {

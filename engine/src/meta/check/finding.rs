@@ -48,6 +48,8 @@ pub enum Problem {
         /// The number of the event before.
         after: u64,
     },
+    /// Nothing keeps it, and it is not on the queue of garbage collection: it would stay for ever.
+    NotQueued,
     /// A manifest holds what the repository has not: a sparse index, or a blob that was deleted on purpose.
     Dangling {
         /// What is not there.
@@ -89,6 +91,7 @@ impl fmt::Display for Problem {
             Self::Disagrees { what } => write!(f, "disagrees with {what}"),
             Self::WrongDigest { actual } => write!(f, "its bytes have digest {actual}"),
             Self::EventGap { after } => write!(f, "events between {after} and this one are missing"),
+            Self::NotQueued => write!(f, "is kept by nothing, and garbage collection does not know of it"),
             Self::Dangling { digest } => write!(f, "holds {digest}, which is not in the repository"),
         }
     }

@@ -83,7 +83,8 @@ impl Checker<'_> {
         if bytes.is_some_and(|ManifestBytes(bytes)| bytes.len() as u64 != record.size) {
             self.disagrees(row, "the length of the bytes");
         }
-        self.needs(row, &key::edges(repository, digest), "the edges")
+        self.needs(row, &key::edges(repository, digest), "the edges")?;
+        self.queued_manifest(row, repository, digest)
     }
 
     pub(super) fn edges(
@@ -164,6 +165,6 @@ impl Checker<'_> {
         if actual != *digest {
             self.found(row, Problem::WrongDigest { actual });
         }
-        Ok(())
+        self.queued_bytes(row, digest)
     }
 }

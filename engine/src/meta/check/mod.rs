@@ -7,6 +7,7 @@ mod blob;
 mod finding;
 mod held;
 mod manifest;
+mod queue;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use super::view::View;
 use crate::error::EngineError;
 use bytes::Bytes;
 use held::Held;
+use queue::Queued;
 use store::Log;
 
 /// Rows per read.
@@ -55,9 +57,16 @@ pub struct Summary {
 /// # Errors
 /// None for what is found; [`EngineError`] only where the view cannot be read at all.
 pub fn check(view: &View, report: &mut dyn FnMut(Finding)) -> Result<Summary, EngineError> {
-    let mut checker =
-        Checker { view, report, summary: Summary::default(), log: Log::default(), held: Held::default() };
+    let mut checker = Checker {
+        view,
+        report,
+        summary: Summary::default(),
+        log: Log::default(),
+        held: Held::default(),
+        queued: Queued::default(),
+    };
     checker.facts()?;
+    checker.read_queue();
     for first in 0..=u8::MAX {
         checker.table(first);
     }
@@ -71,6 +80,7 @@ struct Checker<'a> {
     summary: Summary,
     log: Log,
     held: Held,
+    queued: Queued,
 }
 
 impl Checker<'_> {

@@ -30,6 +30,7 @@ fn put(
         subject: None,
         tags: tags.iter().map(|tag| Tag::parse(tag).unwrap()).collect(),
         attributes: Bytes::new(),
+        seen: vec![],
     }
 }
 
@@ -208,6 +209,8 @@ fn what_a_client_may_do_is_only_noted() {
     let repository = RepositoryName::parse("a/b").unwrap();
     let mut batch = Batch::new(UnixMillis(6));
     batch.unlink_blob(&repository, &digest("large"));
+    commit(&store, batch).unwrap();
+    let mut batch = Batch::new(UnixMillis(6));
     let view = View::new(store.view().unwrap());
     assert!(batch.delete_manifest(&view, &repository, &digest("image")).unwrap());
     commit(&store, batch).unwrap();
@@ -215,6 +218,57 @@ fn what_a_client_may_do_is_only_noted() {
     assert_eq!((summary.errors, summary.notes), (0, 1), "{found:?}");
     assert_eq!(found[0].problem, Problem::Dangling { digest: digest("image") });
     assert!(found[0].to_string().contains("not in the repository"));
+}
+
+/// The findings once the row is gone that leads the sweeper to an item.
+fn without_entry(store: &MemoryStore, item: &GcItem) -> Vec<String> {
+    let entries: Vec<_> = rows(store)
+        .into_iter()
+        .filter(
+            |(key, _)| matches!(Key::decode(key).unwrap(), Key::Gc { item: queued, .. } if queued == *item),
+        )
+        .collect();
+    assert!(!entries.is_empty(), "{item:?} is not queued");
+    assert_eq!(findings(store).0, []);
+    for (key, _) in &entries {
+        store.corrupt(key.clone(), None);
+    }
+    let found = findings(store).0.into_iter().map(|finding| finding.to_string()).collect();
+    for (key, value) in entries {
+        store.corrupt(key, Some(value));
+    }
+    found
+}
+
+#[test]
+fn garbage_that_nothing_leads_to_is_told() {
+    let store = store();
+    let repository = RepositoryName::parse("a/b").unwrap();
+    let apply = |fill: &dyn Fn(&mut Batch, &View)| {
+        let mut batch = Batch::new(UnixMillis(6));
+        fill(&mut batch, &View::new(store.view().unwrap()));
+        commit(&store, batch).unwrap();
+    };
+    let link = GcItem::Link { repository: repository.clone(), digest: digest("large") };
+    let image = GcItem::Manifest { repository: repository.clone(), digest: digest("image") };
+    let index = GcItem::Manifest { repository: repository.clone(), digest: digest("index") };
+    let bytes = GcItem::ManifestBytes { digest: digest("image") };
+    let blob = GcItem::Blob { digest: digest("large") };
+    apply(&|batch, view| {
+        assert!(batch.delete_tag(view, &repository, &Tag::parse("latest").unwrap()).unwrap());
+    });
+    assert_eq!(without_entry(&store, &index).len(), 1);
+    apply(&|batch, view| assert!(batch.delete_manifest(view, &repository, &digest("index")).unwrap()));
+    assert_eq!(without_entry(&store, &image).len(), 1);
+    apply(&|batch, view| assert!(batch.delete_manifest(view, &repository, &digest("image")).unwrap()));
+    assert_eq!(without_entry(&store, &bytes).len(), 1);
+    let found = without_entry(&store, &link);
+    assert!(found.len() == 1 && found[0].contains("garbage collection does not know"), "{found:?}");
+    // A signature is kept by its subject only.
+    let signature = GcItem::Manifest { repository: repository.clone(), digest: digest("signature") };
+    assert_eq!(without_entry(&store, &signature).len(), 1);
+    apply(&|batch, _| batch.unlink_blob(&repository, &digest("large")));
+    assert_eq!(without_entry(&store, &blob).len(), 1);
 }
 
 #[test]
@@ -227,6 +281,15 @@ fn a_child_may_be_a_blob() {
     batch.put_manifest(&view, &put(&repository, "cache", &cache, &[])).unwrap();
     commit(&store, batch).unwrap();
     assert_eq!(findings(&store).0, []);
+    // And is let go of like any other.
+    for text in ["index", "image", "cache"] {
+        let mut batch = Batch::new(UnixMillis(7));
+        let view = View::new(store.view().unwrap());
+        assert!(batch.delete_manifest(&view, &repository, &digest(text)).unwrap());
+        commit(&store, batch).unwrap();
+    }
+    let link = GcItem::Link { repository, digest: digest("layer") };
+    assert_eq!(without_entry(&store, &link).len(), 1);
 }
 
 /// A view in which one key cannot be read.

@@ -188,7 +188,7 @@ pub struct ManifestRecord {
     pub media_type: String,
     /// Its length, bytes.
     pub size: u64,
-    /// When it was first pushed to the repository, or pushed again with other properties.
+    /// When it was first pushed to the repository, or pushed again with other properties or without a tag.
     pub pushed_at: UnixMillis,
     /// What the service layer keeps beside it; opaque here.
     pub attributes: Bytes,

@@ -28,7 +28,7 @@ impl Record for RepositoryRecord {
 /// A blob may be read in a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkRecord {
-    /// When it was pushed or mounted last: a recent link protects the blob from the sweep.
+    /// When it was pushed or mounted last, or when the last manifest let go of it: a recent link protects the blob from the sweep.
     pub created_at: UnixMillis,
 }
 

@@ -3,7 +3,7 @@
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
 use crate::meta::{
-    Batch, BlobRecord, Edge, EdgeRole, Edges, EventKind, ManifestPut, Placement, View, digest_of,
+    Batch, BlobRecord, Edge, EdgeRole, Edges, EventKind, GcItem, ManifestPut, Placement, View, digest_of,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -85,6 +85,7 @@ impl Put {
             subject: self.subject.map(|subject| (manifest(subject), descriptor)),
             tags: self.tags.iter().map(|number| tag(*number)).collect(),
             attributes: Bytes::new(),
+            seen: vec![],
         }
     }
 }
@@ -152,7 +153,11 @@ impl Operation {
                 }
                 batch.unlink_blob(&name(*from), &blob(*number));
             }
-            Self::PutManifest(put) => batch.put_manifest(view, &put.build())?,
+            Self::PutManifest(put) => {
+                let mut put = put.build();
+                put.seen = seen(view, &put)?;
+                batch.put_manifest(view, &put)?;
+            }
             Self::SetTag { repository, tag: number, manifest: target } => {
                 batch.set_tag(view, &name(*repository), &tag(*number), &manifest(*target))?;
             }
@@ -165,6 +170,20 @@ impl Operation {
         }
         Ok(true)
     }
+}
+
+/// What the manifest holds, with the times of its rows, as the service layer finds them.
+fn seen(view: &View, put: &ManifestPut) -> Result<Vec<(UnixMillis, GcItem)>, EngineError> {
+    let mut seen = Vec::new();
+    for Edge { digest, .. } in &put.edges {
+        let (repository, digest) = (put.repository.clone(), *digest);
+        if let Some(link) = view.link(&repository, &digest)? {
+            seen.push((link.created_at, GcItem::Link { repository, digest }));
+        } else if let Some(child) = view.manifest(&repository, &digest)? {
+            seen.push((child.pushed_at, GcItem::Manifest { repository, digest }));
+        }
+    }
+    Ok(seen)
 }
 
 fn record(number: usize) -> BlobRecord {
@@ -332,6 +351,28 @@ impl Oracle {
         true
     }
 
+    /// Everything that nothing keeps.
+    fn garbage(&self) -> Vec<GcItem> {
+        let mut garbage = Vec::new();
+        for (repository, stored) in &self.repositories {
+            let free = |digest: &Digest| !self.holds(repository, digest);
+            let links = stored.links.iter().filter(|digest| free(digest));
+            garbage
+                .extend(links.map(|digest| GcItem::Link { repository: repository.clone(), digest: *digest }));
+            for (digest, (_, edges, _)) in &stored.manifests {
+                let named = stored.tags.values().any(|target| target == digest);
+                let about = edges.subject().is_some_and(|subject| stored.manifests.contains_key(&subject));
+                if free(digest) && !named && !about {
+                    garbage.push(GcItem::Manifest { repository: repository.clone(), digest: *digest });
+                }
+            }
+        }
+        let linked = |digest: &Digest| self.repositories.values().any(|stored| stored.links.contains(digest));
+        let blobs = self.blobs.iter().filter(|digest| !linked(digest));
+        garbage.extend(blobs.map(|digest| GcItem::Blob { digest: *digest }));
+        garbage
+    }
+
     /// Asserts that the view shows the oracle's state, through every list and lookup, in pages of `limit`.
     pub(super) fn assert_shown_by(&self, view: &View, limit: usize) {
         let names = pages(limit, |after: Option<&RepositoryName>| {
@@ -363,6 +404,11 @@ impl Oracle {
             if !expected.is_empty() {
                 assert_eq!(view.manifest_bytes(&digest).unwrap().unwrap(), manifest_bytes(number));
             }
+        }
+        let queued = pages(limit, |after| view.gc_queue(after, limit).unwrap());
+        let queued: BTreeSet<GcItem> = queued.into_iter().map(|(_, item)| item).collect();
+        for item in self.garbage() {
+            assert!(queued.contains(&item), "{item:?} is garbage and not queued");
         }
         let told = pages(limit, |after: Option<&(u64, Told)>| {
             let page = view.events(after.map_or(0, |(number, _)| *number), limit).unwrap();

@@ -6,8 +6,8 @@ use crate::entropy::SeededEntropy;
 use crate::error::EngineError;
 use crate::meta::{
     Batch, BlobRecord, Edge, EdgeRole, EventKind, FORMAT_VERSION, GcItem, GenerationOwner, HashState,
-    LeaseId, ManifestPut, MemoryStore, MetaStore, Placement, TombstoneItem, UploadRecord, commit, digest_of,
-    key, prepare,
+    LeaseId, ManifestPut, MemoryStore, MetaStore, Placement, TombstoneItem, UploadRecord, View, commit,
+    digest_of, key, prepare,
 };
 use bytes::Bytes;
 use strata_types::{Algorithm, Digest, RepositoryName, Tag, UploadId};
@@ -46,6 +46,7 @@ fn manifest(repository: &str, text: &'static str, layers: &[&str], tags: &[&str]
         subject: None,
         tags: tags.iter().map(|tag| Tag::parse(tag).unwrap()).collect(),
         attributes: Bytes::from_static(b"kept as it is"),
+        seen: vec![],
     }
 }
 
@@ -232,9 +233,10 @@ fn deleting_a_manifest_queues_what_it_held() {
     assert_eq!(
         queued(&*store),
         [
-            GcItem::Link { repository: name("a"), digest: digest("x") },
             GcItem::Manifest { repository: name("a"), digest: digest("signature") },
             GcItem::ManifestBytes { digest: digest("m") },
+            // Behind the time that its link had, which was the same moment.
+            GcItem::Link { repository: name("a"), digest: digest("x") },
         ]
     );
     let now = view(&*store);
@@ -246,6 +248,114 @@ fn deleting_a_manifest_queues_what_it_held() {
     // The bytes stay until they are collected.
     assert!(now.manifest_bytes(&digest("m")).unwrap().is_some());
     assert!(!apply(&*store, |batch, view| batch.delete_manifest(view, &name("a"), &digest("m"))).unwrap());
+}
+
+/// Applies at a moment.
+fn at(store: &dyn MetaStore, moment: u64, fill: impl FnOnce(&mut Batch, &View)) -> Result<(), EngineError> {
+    let mut batch = Batch::new(UnixMillis(moment));
+    fill(&mut batch, &view(store));
+    commit(store, batch).map(drop)
+}
+
+fn link_time(store: &dyn MetaStore, repository: &str, text: &str) -> u64 {
+    view(store).link(&name(repository), &digest(text)).unwrap().unwrap().created_at.0
+}
+
+#[test]
+fn what_a_push_holds_waits_for_no_sweeper() {
+    let store = memory();
+    push_blob(&*store, "a", "x", 1);
+    apply(&*store, |batch, view| batch.put_manifest(view, &manifest("a", "child", &[], &[]))).unwrap();
+    let (link, child) = (
+        GcItem::Link { repository: name("a"), digest: digest("x") },
+        GcItem::Manifest { repository: name("a"), digest: digest("child") },
+    );
+    assert_eq!(queued(&*store), [link.clone(), child.clone()]);
+    let elsewhere = GcItem::Link { repository: name("b"), digest: digest("x") };
+    let unheld = GcItem::Link { repository: name("a"), digest: digest("y") };
+    push_blob(&*store, "a", "y", 2);
+    at(&*store, 7, |batch, _| batch.mount_blob(&name("b"), &digest("x"), None)).unwrap();
+    let mut put = manifest("a", "m", &["x"], &["latest"]);
+    put.edges.push(Edge { role: EdgeRole::Child, digest: digest("child") });
+    // What it does not hold stays queued, whatever the caller says.
+    put.seen = [&link, &child, &elsewhere, &unheld].map(|item| (UnixMillis(7), item.clone())).to_vec();
+    at(&*store, 8, |batch, view| batch.put_manifest(view, &put).unwrap()).unwrap();
+    let mut left = [unheld, elsewhere];
+    left.sort_unstable();
+    assert_eq!(queued(&*store), left);
+    assert_eq!(errors(&view(&*store)), Vec::<String>::new());
+}
+
+#[test]
+fn a_tag_takes_its_manifest_off_the_queue() {
+    let store = memory();
+    at(&*store, 5, |batch, view| batch.put_manifest(view, &manifest("a", "m", &[], &[])).unwrap()).unwrap();
+    let entries = |store: &dyn MetaStore| view(store).gc_queue(None, 9).unwrap();
+    let item = GcItem::Manifest { repository: name("a"), digest: digest("m") };
+    assert_eq!(entries(&*store), [(UnixMillis(5), item.clone())]);
+    // Pushed again without one, it is as young as this push.
+    at(&*store, 6, |batch, view| batch.put_manifest(view, &manifest("a", "m", &[], &[])).unwrap()).unwrap();
+    assert_eq!(entries(&*store), [(UnixMillis(6), item)]);
+    assert_eq!(view(&*store).manifest(&name("a"), &digest("m")).unwrap().unwrap().pushed_at, UnixMillis(6));
+    at(&*store, 7, |batch, view| batch.put_manifest(view, &manifest("a", "m", &[], &["v1"])).unwrap())
+        .unwrap();
+    assert_eq!(entries(&*store), []);
+}
+
+#[test]
+fn the_last_holder_that_goes_renews_the_link() {
+    let store = memory();
+    push_blob(&*store, "a", "x", 1);
+    for text in ["one", "two"] {
+        at(&*store, 8, |batch, view| batch.put_manifest(view, &manifest("a", text, &["x"], &[])).unwrap())
+            .unwrap();
+    }
+    let delete = |moment, text| {
+        at(&*store, moment, |batch, view| {
+            assert!(batch.delete_manifest(view, &name("a"), &digest(text)).unwrap());
+        })
+        .unwrap();
+    };
+    delete(20, "one");
+    assert_eq!(link_time(&*store, "a", "x"), 7, "the other one holds it");
+    // However the clock was set meanwhile, the time moves on.
+    delete(3, "two");
+    assert_eq!(link_time(&*store, "a", "x"), 8);
+    let link = GcItem::Link { repository: name("a"), digest: digest("x") };
+    assert!(view(&*store).gc_queue(None, 99).unwrap().contains(&(UnixMillis(8), link)));
+}
+
+#[test]
+fn of_two_holders_that_go_at_once_one_lets_go() {
+    let store = memory();
+    push_blob(&*store, "a", "x", 1);
+    for text in ["one", "two"] {
+        apply(&*store, |batch, view| batch.put_manifest(view, &manifest("a", text, &["x"], &[]))).unwrap();
+    }
+    let before = view(&*store);
+    let mut deletes = ["one", "two"].map(|text| {
+        let mut batch = Batch::new(UnixMillis(9));
+        assert!(batch.delete_manifest(&before, &name("a"), &digest(text)).unwrap());
+        batch
+    });
+    for _ in 0..2 {
+        let store = store.kill().unwrap();
+        let outcomes = deletes.clone().map(|batch| commit(&store, batch));
+        assert!(matches!(outcomes, [Ok(_), Err(EngineError::Conflict)]), "{outcomes:?}");
+        deletes.reverse();
+    }
+    // And a push that comes in between keeps it.
+    let store = store.kill().unwrap();
+    let [first, last] = deletes;
+    commit(&store, first).unwrap();
+    let mut delete = Batch::new(UnixMillis(9));
+    let remaining =
+        if view(&store).has_manifest(&name("a"), &digest("one")).unwrap() { "one" } else { "two" };
+    assert!(delete.delete_manifest(&view(&store), &name("a"), &digest(remaining)).unwrap());
+    apply(&store, |batch, view| batch.put_manifest(view, &manifest("a", "three", &["x"], &[]))).unwrap();
+    assert!(matches!(commit(&store, delete), Err(EngineError::Conflict)));
+    assert!(matches!(commit(&store, last), Err(EngineError::Conflict)), "decided on an older view");
+    assert_eq!(errors(&view(&store)), Vec::<String>::new());
 }
 
 #[test]
@@ -316,6 +426,7 @@ fn an_upload_hands_its_file_to_the_blob() {
         if !blob_first {
             batch.put_blob(&digest("x"), &file(5));
         }
+        batch.link_blob(&name("a"), &digest("x"));
         commit(&store, batch).unwrap();
         let now = view(&store);
         assert_eq!(now.upload(&id).unwrap(), None);

@@ -8,12 +8,15 @@ use bytes::Bytes;
 use strata_types::Digest;
 
 impl Batch {
-    /// Asks the sweeper to look at something again.
+    /// Asks the sweeper to look at something: it may have become garbage. Whatever is garbage has an entry, of whatever time; an
+    /// entry need not be of garbage.
     pub fn queue_gc(&mut self, item: &GcItem) {
         self.put(key::gc(self.at(), item), Presence.encode());
     }
 
-    /// Takes an entry off the queue that [`super::super::View::gc_queue`] listed.
+    /// Takes an entry off the queue.
+    // RACE: an entry of the same moment may have been put again for a new reason. So whoever finds that one is not needed expects, with
+    // the same batch, what keeps the item (a holder, a tag, a link), or that the item is gone.
     pub fn delete_gc(&mut self, queued_at: UnixMillis, item: &GcItem) {
         self.delete(key::gc(queued_at, item));
     }

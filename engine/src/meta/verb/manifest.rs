@@ -1,12 +1,13 @@
 //! Manifests: bytes, place in the repository, edges both ways, referrer row, tags, events, in one batch.
 
+use crate::clock::UnixMillis;
 use crate::error::EngineError;
 use crate::meta::batch::{Batch, Expectation};
 use crate::meta::digest::digest_of;
 use crate::meta::key;
 use crate::meta::record::{
-    BackEdge, Edge, EdgeRole, Edges, EventKind, GcItem, ManifestBytes, ManifestRecord, Presence, Record,
-    Referrer,
+    BackEdge, Edge, EdgeRole, Edges, EventKind, GcItem, LinkRecord, ManifestBytes, ManifestRecord, Presence,
+    Record, Referrer,
 };
 use crate::meta::view::View;
 use bytes::Bytes;
@@ -35,6 +36,10 @@ pub struct ManifestPut {
     pub tags: Vec<Tag>,
     /// What the service layer keeps beside it.
     pub attributes: Bytes,
+    /// Links and manifests of the repository that it holds, with the times of their rows as the caller saw them: their entries
+    /// are taken off the queue of garbage collection. One that is left out, or whose row has changed since, costs the sweeper a
+    /// look and nothing else.
+    pub seen: Vec<(UnixMillis, GcItem)>,
 }
 
 impl ManifestPut {
@@ -56,7 +61,8 @@ fn distinct(digests: &[Digest]) -> Vec<Digest> {
 
 impl Batch {
     /// Stores a manifest in a repository (which is created where it is not there) and points tags to it. Pushing it again
-    /// is no error: what is the same stays, with its first time; an event is appended in any case.
+    /// is no error: what is the same stays, with its first time where a tag is given, else with a new one, because a recent push
+    /// protects it; an event is appended in any case.
     ///
     /// # Errors
     /// [`EngineError::DigestMismatch`] where the bytes are not what the digest names; errors of the view.
@@ -72,7 +78,8 @@ impl Batch {
         for digest in distinct(&put.required_manifests) {
             self.expect(Expectation::Present(key::manifest(&put.repository, &digest)));
         }
-        self.put_manifest_rows(view, put)?;
+        let before = self.put_manifest_rows(view, put)?;
+        self.take_off_queue(put, before);
         let event = self.event(EventKind::ManifestPushed, &put.repository, Some(put.digest), None);
         self.append(&event, None);
         let mut tags: Vec<&Tag> = put.tags.iter().collect();
@@ -87,8 +94,32 @@ impl Batch {
         Ok(())
     }
 
-    /// The rows of the manifest itself, where they differ from what the view shows.
-    fn put_manifest_rows(&mut self, view: &View, put: &ManifestPut) -> Result<(), EngineError> {
+    /// What is held now, or named by a tag, is no candidate of the sweeper any more; `before` is the time of the manifest's row
+    /// where it was there.
+    // RACE: an entry that a release or a push put meanwhile has another time and stays, so that no candidate is ever without one.
+    fn take_off_queue(&mut self, put: &ManifestPut, before: Option<UnixMillis>) {
+        let held = put.edges().held();
+        for (at, item) in &put.seen {
+            if let GcItem::Link { repository, digest } | GcItem::Manifest { repository, digest } = item
+                && *repository == put.repository
+                && held.binary_search_by(|(held, _)| held.cmp(digest)).is_ok()
+            {
+                self.delete_gc(*at, item);
+            }
+        }
+        // Where it has no tag, it is queued anew with its new time.
+        if let Some(before) = before {
+            let (repository, digest) = (put.repository.clone(), put.digest);
+            self.delete_gc(before, &GcItem::Manifest { repository, digest });
+        }
+    }
+
+    /// The rows of the manifest itself, where they differ from what the view shows; the time of its row where it was there.
+    fn put_manifest_rows(
+        &mut self,
+        view: &View,
+        put: &ManifestPut,
+    ) -> Result<Option<UnixMillis>, EngineError> {
         let (repository, digest) = (&put.repository, &put.digest);
         let (row, edges_row) = (key::manifest(repository, digest), key::edges(repository, digest));
         let (old_value, old_edges_value) = (view.raw(&row)?, view.raw(&edges_row)?);
@@ -108,15 +139,13 @@ impl Batch {
         // The bytes may be there from another repository; whoever removes them expects that no repository has them.
         self.put_if_absent(key::manifest_bytes(digest), ManifestBytes(put.bytes.clone()).encode(), None);
 
+        let before = old.as_ref().map(|old| old.pushed_at);
         let edges = put.edges();
         let same = old_edges.as_ref() == Some(&edges)
             && old_descriptor.as_ref() == put.subject.as_ref().map(|(_, descriptor)| descriptor)
             && old.is_some_and(|old| old.media_type == put.media_type && old.attributes == put.attributes);
-        if same {
-            return Ok(());
-        }
-        if let Some(old_edges) = &old_edges {
-            self.drop_edges(repository, digest, old_edges);
+        if same && !put.tags.is_empty() {
+            return Ok(before);
         }
         let record = ManifestRecord {
             media_type: put.media_type.clone(),
@@ -125,6 +154,12 @@ impl Batch {
             attributes: put.attributes.clone(),
         };
         self.put(row, record.encode());
+        if same {
+            return Ok(before);
+        }
+        if let Some(old_edges) = &old_edges {
+            self.drop_edges(view, repository, digest, old_edges, &edges)?;
+        }
         self.put(key::manifest_repository(digest, repository), Presence.encode());
         for (child, roles) in edges.held() {
             self.put(key::back_edge(repository, &child, digest), BackEdge { roles }.encode());
@@ -133,28 +168,69 @@ impl Batch {
             self.put(key::referrer(repository, subject, digest), Referrer(descriptor.clone()).encode());
         }
         self.put(edges_row, edges.encode());
-        Ok(())
+        Ok(before)
     }
 
-    /// Removes the back edges and the referrer row of a manifest, and queues what it held.
-    fn drop_edges(&mut self, repository: &RepositoryName, digest: &Digest, edges: &Edges) {
-        for (child, roles) in edges.held() {
-            self.delete(key::back_edge(repository, &child, digest));
-            if roles.contains(EdgeRole::Child) {
-                self.queue_gc(&GcItem::Manifest { repository: repository.clone(), digest: child });
-            }
-            if roles.contains(EdgeRole::Config) || roles.contains(EdgeRole::Layer) {
-                self.queue_gc(&GcItem::Link { repository: repository.clone(), digest: child });
+    /// Removes the back edges and the referrer row of a manifest, and releases what it held and does not hold by the edges `kept`.
+    fn drop_edges(
+        &mut self,
+        view: &View,
+        repository: &RepositoryName,
+        digest: &Digest,
+        edges: &Edges,
+        kept: &Edges,
+    ) -> Result<(), EngineError> {
+        let kept = kept.held();
+        for (child, _) in edges.held() {
+            if kept.binary_search_by(|(kept, _)| kept.cmp(&child)).is_err() {
+                self.delete(key::back_edge(repository, &child, digest));
+                self.release(view, repository, digest, &child)?;
             }
         }
         if let Some(subject) = edges.subject() {
             self.delete(key::referrer(repository, &subject, digest));
         }
+        Ok(())
     }
 
-    /// Removes a manifest from a repository, with all tags that point to it, and queues what it held. Its bytes stay until
-    /// they are collected; manifests that refer to it or hold it stay as they are. `false`: it is not there, nothing is
-    /// added to the batch.
+    /// The manifest `by` holds `child` no longer. Where nothing else does, `child` becomes a candidate of the sweeper: the time
+    /// of its link begins anew, and it is queued.
+    fn release(
+        &mut self,
+        view: &View,
+        repository: &RepositoryName,
+        by: &Digest,
+        child: &Digest,
+    ) -> Result<(), EngineError> {
+        let holders = view.holders(repository, child, None, 2)?;
+        if let Some((other, _)) = holders.iter().find(|(holder, _)| holder != by) {
+            // RACE: two holders that go at once must not both leave it to the other: the second finds the first gone.
+            self.expect(Expectation::Present(key::back_edge(repository, child, other)));
+            return Ok(());
+        }
+        // RACE: one that comes meanwhile takes the link's entry off the queue, and holds it.
+        let own = key::back_edge(repository, child, by);
+        self.expect(Expectation::PrefixKeys(key::back_edges(repository, child), vec![own]));
+        let link = key::link(repository, child);
+        // A link that is made meanwhile queues itself.
+        if let Some(value) = view.raw(&link)? {
+            let since = LinkRecord::decode(value.clone())?.created_at;
+            // Later than before, whatever the clock says: whoever saw the link at its former time is told that it has changed.
+            let released_at = UnixMillis(self.at().0.max(since.0.saturating_add(1)));
+            self.expect(Expectation::Equals(link.clone(), value));
+            self.put(link, LinkRecord { created_at: released_at }.encode());
+            let item = GcItem::Link { repository: repository.clone(), digest: *child };
+            self.put(key::gc(released_at, &item), Presence.encode());
+        }
+        if view.has_manifest(repository, child)? {
+            self.queue_gc(&GcItem::Manifest { repository: repository.clone(), digest: *child });
+        }
+        Ok(())
+    }
+
+    /// Removes a manifest from a repository, with all tags that point to it, and queues what nothing else holds. Its bytes stay
+    /// until they are collected; manifests that refer to it or hold it stay as they are. `false`: it is not there, nothing is
+    /// added to the batch. One batch removes one manifest of a repository: of two that hold the same, neither is the last.
     ///
     /// # Errors
     /// Errors of the view.
@@ -174,7 +250,7 @@ impl Batch {
         self.delete(row);
         self.delete(edges_row);
         self.delete(key::manifest_repository(digest, repository));
-        self.drop_edges(repository, digest, &edges);
+        self.drop_edges(view, repository, digest, &edges, &Edges::default())?;
         self.queue_gc(&GcItem::ManifestBytes { digest: *digest });
         // Manifests that refer to this one may have been kept for its sake only.
         self.queue_referrers(view, repository, digest)?;
