@@ -8,13 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use strata_engine::{Engine, EngineConfig, EngineError};
+use strata_engine::{Engine, EngineConfig, EngineError, GcConfig};
 use strata_frontend_http::{
     App, AppConfig, HttpConfig, HttpError, HttpLimits, ListenerConfig, Server, ServerHandle, TlsConfig,
 };
 use strata_registry::{Registry, RegistryConfig};
 
-use crate::config::{Config, Io, Listener, Problems, Settings};
+use crate::config::{Config, Gc, Io, Listener, Problems, Settings, Span};
 use crate::log::Log;
 use crate::shutdown::{self, Stop};
 
@@ -135,12 +135,11 @@ async fn run(
 ) -> Result<(), ServeError> {
     let settings = &config.settings;
     let registry = Registry::new(engine.clone(), registry_config(settings));
-    let app = App::new(registry.clone(), app_config(settings));
+    let app = App::new(registry, app_config(settings));
     let server = Server::bind(&http_config(config), Arc::clone(&app)).map_err(ServeError::Http)?;
     let stop = Stop::listen().map_err(ServeError::System)?;
     let running = server.handle();
     shutdown::on_hangup(move || read_again(&running, &log, &reload)).map_err(ServeError::System)?;
-    tokio::spawn(housekeep(registry));
     for path in engine.fast_paths().iter().chain(&server.fast_paths()) {
         tracing::info!(setting = path.setting, taken = path.taken, why = %path.why, "fast path");
     }
@@ -170,29 +169,6 @@ fn read_again(running: &ServerHandle, log: &Log, reload: &impl Fn() -> Result<Co
     match running.reload_tls() {
         Ok(listeners) => tracing::info!(listeners, "certificates were read again"),
         Err(error) => tracing::error!(%error, "the old certificate stays in use"),
-    }
-}
-
-/// Removes what has expired from time to time.
-async fn housekeep(registry: Registry) {
-    let mut tick = tokio::time::interval(Registry::HOUSEKEEPING_INTERVAL);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        match registry.housekeep().await {
-            Ok(done) if done.uploads_expired + done.leases_expired == 0 => {}
-            Ok(done) => tracing::info!(
-                uploads = done.uploads_expired,
-                leases = done.leases_expired,
-                "expired upload sessions and leases removed"
-            ),
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "what has expired could not be removed"
-                );
-            }
-        }
     }
 }
 
@@ -269,7 +245,21 @@ pub(crate) fn engine_config(settings: &Settings) -> EngineConfig {
                 Io::Ring => strata_engine::Io::Ring,
             },
         },
+        gc: gc_config(&settings.gc),
         ..EngineConfig::new(&storage.data)
+    }
+}
+
+fn gc_config(gc: &Gc) -> GcConfig {
+    GcConfig {
+        grace: gc.grace.duration(),
+        interval: gc.interval.duration(),
+        untagged: gc.untagged.map(Span::duration),
+        undo: gc.undo.duration(),
+        undo_keeps_bytes: gc.undo_keeps_bytes,
+        rate: gc.rate,
+        segment_dead_percent: gc.segment_dead,
+        ..GcConfig::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Settings of the engine: plain values with their defaults. Knows no file format and no environment; the root crate fills it.
 
 use crate::fast_path::FastPaths;
+use crate::gc::GcConfig;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct EngineConfig {
     pub fast_paths: FastPaths,
     /// Length at which a segment file is closed and the next one begun, bytes.
     pub segment_bytes_max: u64,
+    /// When and how fast garbage is collected.
+    pub gc: GcConfig,
 }
 
 impl EngineConfig {
@@ -45,6 +48,7 @@ impl EngineConfig {
             io_threads: 0,
             fast_paths: FastPaths::AUTO,
             segment_bytes_max: 256 * 1024 * 1024,
+            gc: GcConfig::default(),
         }
     }
 

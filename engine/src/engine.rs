@@ -11,6 +11,7 @@ use crate::entropy::{Entropy, SystemEntropy};
 use crate::error::EngineError;
 use crate::fast_path;
 use crate::gate::{Gate, failed};
+use crate::gc::{self, Driver, GcPlan, GcReport, GcStatus};
 use crate::ingest::BufferPool;
 use crate::lock::DirLock;
 use crate::meta::{
@@ -75,6 +76,7 @@ struct Open {
     identity: StoreIdentity,
     fast_paths: Vec<FastPath>,
     closed: AtomicBool,
+    gc: Driver,
     _lock: Option<DirLock>,
 }
 
@@ -160,7 +162,9 @@ impl Engine {
             pending,
         };
         let store = Arc::new(store);
-        let open = Open { store, identity, fast_paths, closed: AtomicBool::new(false), _lock: lock };
+        let gc =
+            Driver::start(Arc::clone(&store)).map_err(|error| EngineError::io("starting threads", error))?;
+        let open = Open { store, identity, fast_paths, closed: AtomicBool::new(false), gc, _lock: lock };
         Ok(Self { open: Arc::new(open) })
     }
 
@@ -311,12 +315,36 @@ impl Engine {
         upload::ingest(self.store(), algorithm, size_hint)
     }
 
-    /// Removes the sessions that have expired, with their bytes, and says how many. For a timer to call.
+    /// Removes the sessions that have expired, with their bytes, and says how many. A run of garbage collection does so too.
     ///
     /// # Errors
     /// [`EngineError::Poisoned`], [`EngineError::Overloaded`]; those removed before stay removed.
     pub async fn expire_uploads(&self) -> Result<usize, EngineError> {
-        upload::expire(self.store()).await
+        let (count, _) = upload::expire(self.store()).await?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    /// Collects garbage now, as fast as `gc.rate` allows, and tells what was removed. Waits for a run that is under way and then
+    /// makes one more. Dropping the future does not stop it.
+    ///
+    /// # Errors
+    /// [`EngineError::Poisoned`], [`EngineError::Closed`], [`EngineError::Corrupt`], [`EngineError::Io`]; what was removed before stays
+    /// removed, and the next run goes on.
+    pub async fn gc_run(&self) -> Result<GcReport, EngineError> {
+        self.open.gc.run().await
+    }
+
+    /// What a run would remove now, at most `limit` things. Changes nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`], [`EngineError::Io`].
+    pub async fn gc_plan(&self, limit: usize) -> Result<GcPlan, EngineError> {
+        gc::plan(self.store(), limit).await
+    }
+
+    /// Where garbage collection stands.
+    pub fn gc_status(&self) -> GcStatus {
+        self.open.gc.status()
     }
 
     /// What the engine did since it was opened, and what it holds now.
@@ -372,6 +400,7 @@ impl Open {
             return;
         }
         let store = &self.store;
+        self.gc.stop();
         store.gate.close();
         store.buffers.close();
         store.pending.wait_for_none();

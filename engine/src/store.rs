@@ -66,6 +66,21 @@ impl Store {
         );
     }
 
+    /// Commits batches as one group where the queue can, and waits for all answers, which are in order. Blocks. Asks no gate: the
+    /// caller has.
+    pub(crate) fn commit_all(
+        self: &Arc<Self>,
+        batches: impl IntoIterator<Item = Batch>,
+    ) -> Vec<Result<Committed, EngineError>> {
+        let submit = |batch| {
+            let (answer, answered) = std::sync::mpsc::sync_channel(1);
+            self.submit(batch, move |outcome| drop(answer.send(outcome)));
+            answered
+        };
+        let answers: Vec<_> = batches.into_iter().map(submit).collect();
+        answers.into_iter().map(|answered| answered.recv().unwrap_or_else(|_| Err(closed()))).collect()
+    }
+
     /// Commits a batch. Dropping the future does not undo it. Asks no gate: the caller has.
     pub(crate) async fn commit(self: &Arc<Self>, batch: Batch) -> Result<Committed, EngineError> {
         let (sender, receiver) = tokio::sync::oneshot::channel();

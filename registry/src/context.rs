@@ -33,6 +33,13 @@ impl Principal {
             Self::Anonymous => true,
         }
     }
+
+    /// Whether the principal may look after the whole store.
+    const fn may_operate(&self) -> bool {
+        match self {
+            Self::Anonymous => true,
+        }
+    }
 }
 
 /// The circumstances of one request: they decide what is allowed, and are written into the events that it causes.
@@ -59,6 +66,11 @@ impl Context {
         } else {
             Err(RegistryError::Denied { repository: repository.clone() })
         }
+    }
+
+    /// The first step of every use case that is about the store and not about one repository.
+    pub(crate) const fn authorize_operator(&self) -> Result<(), RegistryError> {
+        if self.principal.may_operate() { Ok(()) } else { Err(RegistryError::OperatorsOnly) }
     }
 
     /// What the events of this request carry besides what happened: a JSON object with `request`, and `remote` where it is known.

@@ -150,6 +150,9 @@ pub enum RegistryError {
         /// Where.
         repository: RepositoryName,
     },
+    /// The principal may not look after the store.
+    #[error("only operators may do this")]
+    OperatorsOnly,
     /// The same things were changed by others again and again while this was tried.
     #[error("too many concurrent changes of the same content; try again")]
     Contended,
@@ -201,7 +204,7 @@ impl RegistryError {
             Self::ManifestUnknown { .. } => ErrorCode::ManifestUnknown.into(),
             Self::NameUnknown(_) => ErrorCode::NameUnknown.into(),
             Self::PageInvalid { .. } => Failure::PaginationInvalid.into(),
-            Self::Denied { .. } => ErrorCode::Denied.into(),
+            Self::Denied { .. } | Self::OperatorsOnly => ErrorCode::Denied.into(),
             Self::Contended | Self::Unavailable(_) => Failure::Unavailable.into(),
             Self::NoSpace => Failure::NoSpace.into(),
             Self::Internal(_) => Failure::Internal.into(),

@@ -2,6 +2,7 @@
 
 use crate::registry::Registry;
 use std::sync::atomic::{AtomicU64, Ordering};
+use strata_engine::{GcKind, GcStatus};
 
 /// How a figure behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +54,6 @@ pub(crate) struct Counters {
     pub(crate) mounts: Counter,
     pub(crate) mounts_missed: Counter,
     pub(crate) conflicts: Counter,
-    pub(crate) uploads_expired: Counter,
 }
 
 impl Registry {
@@ -61,9 +61,10 @@ impl Registry {
     pub fn figures(&self) -> Vec<Figure> {
         let own = self.counters();
         let store = self.engine().metrics();
+        let gc = self.engine().gc_status();
         let counter = |name, help, value| Figure { name, help, kind: FigureKind::Counter, value };
         let gauge = |name, help, value| Figure { name, help, kind: FigureKind::Gauge, value };
-        vec![
+        let mut figures = vec![
             counter("manifests_pushed", "Manifests pushed.", own.manifests_pushed.get()),
             counter("manifests_pulled", "Manifests read by GET.", own.manifests_pulled.get()),
             counter(
@@ -86,7 +87,7 @@ impl Registry {
             counter(
                 "uploads_expired",
                 "Upload sessions removed after their time.",
-                own.uploads_expired.get(),
+                gc.removed.of(GcKind::Upload).objects,
             ),
             counter("store_blobs_stored", "Uploads finished with a new blob.", store.blobs_stored),
             counter(
@@ -119,6 +120,44 @@ impl Registry {
             gauge("store_files_open", "Blob files held open for readers.", store.files_open),
             gauge("store_space_available_bytes", "Free space for the data directory.", store.space_available),
             gauge("store_space_total_bytes", "Size of the data directory's file system.", store.space_total),
-        ]
+        ];
+        figures.extend(collection(&gc));
+        figures
     }
+}
+
+/// The figures of garbage collection.
+fn collection(gc: &GcStatus) -> Vec<Figure> {
+    let removed = |kind| gc.removed.of(kind);
+    let last = gc.last.as_ref();
+    let counters = [
+        ("gc_runs", "Runs of garbage collection.", gc.runs),
+        ("gc_failures", "Runs of garbage collection that failed.", gc.failures),
+        ("gc_manifests_removed", "Untagged manifests removed.", removed(GcKind::Manifest).objects),
+        ("gc_links_removed", "Unused blobs taken out of a repository.", removed(GcKind::Link).objects),
+        ("gc_blobs_removed", "Blobs removed from the store.", removed(GcKind::Blob).objects),
+        ("gc_files_removed", "Files of blobs removed from the disk.", removed(GcKind::File).objects),
+        ("gc_segments_removed", "Files of small blobs removed.", removed(GcKind::Segment).objects),
+        ("gc_leases_expired", "Leases removed after their time.", removed(GcKind::Lease).objects),
+        ("gc_undo_expired", "Deletions that can no longer be undone.", removed(GcKind::Undo).objects),
+        ("gc_reclaimed_bytes", "Bytes of content removed from the store.", gc.removed.bytes()),
+    ];
+    let gauges = [
+        ("gc_running", "Whether a run is under way.", u64::from(gc.running)),
+        ("gc_queue", "Candidates in the queue after the last run.", gc.queued),
+        ("gc_reclaimable_bytes", "Bytes known as garbage after the last run.", gc.reclaimable_bytes),
+        (
+            "gc_last_run_seconds",
+            "When the last run began, seconds since 1970.",
+            last.map_or(0, |last| last.started_at.0 / 1000),
+        ),
+        (
+            "gc_last_run_milliseconds",
+            "How long the last run took.",
+            last.map_or(0, |last| u64::try_from(last.took.as_millis()).unwrap_or(u64::MAX)),
+        ),
+    ];
+    let figure = |kind| move |(name, help, value)| Figure { name, help, kind, value };
+    let counters = counters.into_iter().map(figure(FigureKind::Counter));
+    counters.chain(gauges.into_iter().map(figure(FigureKind::Gauge))).collect()
 }

@@ -99,6 +99,22 @@ impl Setting for Span {
     }
 }
 
+/// A length of time that may also be `off`.
+impl Setting for Option<Span> {
+    const KIND: Kind = Kind { name: "duration or off", form: Form::One };
+
+    fn read(value: &Value) -> Result<Self, Vec<Refusal>> {
+        match text(value, "a duration; write it as text, for example \"30d\", or \"off\"")? {
+            "off" => Ok(None),
+            text => Span::parse(text).map(Some).map_err(refused),
+        }
+    }
+
+    fn toml(&self) -> Option<String> {
+        Some(self.map_or_else(|| quoted("off"), |span| quoted(&span.to_string())))
+    }
+}
+
 impl Setting for PathBuf {
     const KIND: Kind = Kind { name: "path", form: Form::One };
 

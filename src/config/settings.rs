@@ -191,6 +191,27 @@ settings! {
         direct_io: FastPath = "auto";
     }
 
+    /// When what nothing needs any more is removed. It goes on by itself, while the server serves.
+    [gc] Gc {
+        /// How long a blob stays that no manifest of its repository holds: counted from its push, its mount, its release by the
+        /// last manifest, or the last time that a client was told it is there. 0 removes it at the next run, also while a client
+        /// is pushing an image with it.
+        grace: Span = "1h";
+        /// Time between two runs. 0 runs only when asked.
+        interval: Span = "1m";
+        /// Removes manifests that have been without a tag for so long, that no index holds and that refer to nothing in
+        /// their repository. `"off"` keeps them until they are deleted.
+        untagged: Option<Span> = "off";
+        /// How long a deleted manifest or tag can be restored. 0: not at all.
+        undo: Span = "1d";
+        /// Keeps the blobs of deleted manifests as long as they can be restored, not only for `gc.grace`.
+        undo_keeps_bytes: bool = "false";
+        /// Removals per second at most. 0 sets no limit.
+        rate: u32 = "2000";
+        /// Dead part of a file of small blobs, in percent, from which on what still lives in it is moved and the file removed.
+        segment_dead: u32 = "50";
+    }
+
     /// What a repository takes.
     [registry] RegistryRules {
         /// Accepts image manifests whose layers are not in the repository. Without it such a push is refused with

@@ -113,6 +113,12 @@ fn check_bounds(settings: &Settings, problems: &mut Problems) {
     ] {
         least(name, &count, &1, count >= 1);
     }
+    if !(1..=100).contains(&settings.gc.segment_dead) {
+        problems.push_general(format!(
+            "`gc.segment-dead` is {}; write a percentage from 1 to 100",
+            settings.gc.segment_dead
+        ));
+    }
     let header_size_max = ByteSize::new(256 << 10);
     if http.header_size > header_size_max {
         problems.push_general(format!(

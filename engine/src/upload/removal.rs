@@ -95,11 +95,11 @@ pub(crate) async fn cancel(
     remove_held(store, hold, &record).await
 }
 
-/// Removes all sessions that have expired and that nobody writes to; says how many.
-pub(crate) async fn expire(store: &Arc<Store>) -> Result<usize, EngineError> {
+/// Removes all sessions that have expired and that nobody writes to; says how many, and how many bytes they held.
+pub(crate) async fn expire(store: &Arc<Store>) -> Result<(u64, u64), EngineError> {
     store.gate.check()?;
     let mut after = None;
-    let mut count = 0;
+    let (mut count, mut bytes) = (0, 0);
     loop {
         let page = store.view()?.uploads(after.as_ref(), UPLOADS_PER_PAGE)?;
         let full = page.len() == UPLOADS_PER_PAGE;
@@ -115,10 +115,11 @@ pub(crate) async fn expire(store: &Arc<Store>) -> Result<usize, EngineError> {
             if record.expires_at <= store.now() {
                 remove_held(store, hold, &record).await?;
                 count += 1;
+                bytes += record.offset;
             }
         }
         if !full {
-            return Ok(count);
+            return Ok((count, bytes));
         }
     }
 }

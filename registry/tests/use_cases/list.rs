@@ -1,10 +1,10 @@
-//! The catalog, housekeeping, health.
+//! The catalog, what a run of garbage collection ends, health.
 
 use crate::world::{World, repo};
 use std::time::Duration;
 use strata_engine::UnixMillis;
 use strata_engine::meta::{Batch, LeaseId};
-use strata_registry::{Health, Housekeeping, Page, Registry};
+use strata_registry::{GcKind, Health, Page};
 use strata_types::Digest;
 
 #[tokio::test]
@@ -37,20 +37,23 @@ async fn the_catalog_pages_by_name() {
 }
 
 #[tokio::test]
-async fn housekeeping_ends_leases_whose_holder_is_gone() {
+async fn a_run_ends_leases_whose_holder_is_gone() {
     let world = World::new();
-    assert!(Registry::HOUSEKEEPING_INTERVAL > Duration::ZERO);
-    assert_eq!(world.registry.housekeep().await.unwrap(), Housekeeping::default());
+    assert_eq!(world.registry.gc_run(&world.ctx).await.unwrap().removed.objects(), 0);
     let (digest, now) = (Digest::Sha256([1; 32]), world.engine.now());
     let mut batch = Batch::new(now);
     batch.put_lease(&digest, LeaseId([1; 16]), UnixMillis(1));
     batch.put_lease(&digest, LeaseId([2; 16]), now.after(Duration::from_hours(1)));
     world.engine.commit(batch).await.unwrap();
-    let registry = world.registry.clone();
-    let done = tokio::spawn(async move { registry.housekeep().await }).await.unwrap().unwrap();
-    assert_eq!(done, Housekeeping { uploads_expired: 0, leases_expired: 1 });
+    let plan = world.registry.gc_plan(&world.ctx, 10).await.unwrap();
+    assert_eq!(plan.removals.iter().map(|removal| removal.kind).collect::<Vec<_>>(), [GcKind::Lease]);
+    let done = world.registry.gc_run(&world.ctx).await.unwrap();
+    assert_eq!((done.removed.objects(), done.removed.of(GcKind::Lease).objects), (1, 1));
     let left = world.engine.view().unwrap().leases(None, 10).unwrap();
     assert_eq!(left.iter().map(|(_, id, _)| *id).collect::<Vec<_>>(), [LeaseId([2; 16])]);
+    let status = world.registry.gc_status(&world.ctx).unwrap();
+    assert_eq!((status.runs, status.removed.of(GcKind::Lease).objects), (2, 1));
+    assert_eq!(status.last, Some(done));
 }
 
 #[tokio::test]

@@ -1,0 +1,193 @@
+//! The thread that collects garbage: a run now and then, and one whenever somebody asks for it.
+//!
+//! Runs never overlap. The end of the store ends a run between two of its steps; what is left is in the queue, for the next one.
+
+use super::report::{GcReport, GcStatus};
+use super::sweeper::{self, Pace};
+use crate::error::EngineError;
+use crate::store::{Store, closed};
+use crate::sync::lock;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+type Answer = oneshot::Sender<Result<GcReport, EngineError>>;
+
+/// The thread and what it shares with those who ask.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    stop: bool,
+    /// Who waits for a run that has not begun.
+    asked: Vec<Answer>,
+    status: GcStatus,
+}
+
+impl Driver {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// As the operating system.
+    pub(crate) fn start(store: Arc<Store>) -> io::Result<Self> {
+        let shared = Arc::<Shared>::default();
+        let same = Arc::clone(&shared);
+        let thread =
+            std::thread::Builder::new().name("strata-gc".into()).spawn(move || work(&store, &same))?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs once, after a run that is under way, and tells what it did. Dropping the future does not stop the run.
+    pub(crate) async fn run(&self) -> Result<GcReport, EngineError> {
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut state = lock(&self.shared.state);
+            if state.stop {
+                return Err(closed());
+            }
+            state.asked.push(answer);
+        }
+        self.shared.changed.notify_all();
+        answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    pub(crate) fn status(&self) -> GcStatus {
+        lock(&self.shared.state).status.clone()
+    }
+
+    /// Ends a run that is under way, then the thread. Idempotent.
+    pub(crate) fn stop(&self) {
+        {
+            let mut state = lock(&self.shared.state);
+            state.stop = true;
+            state.asked.clear();
+        }
+        self.shared.changed.notify_all();
+        let thread = lock(&self.thread).take();
+        // The last owner of the store may be this very thread's work; it cannot wait for itself.
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
+            drop(thread.join());
+        }
+    }
+}
+
+fn work(store: &Arc<Store>, shared: &Shared) {
+    let interval = store.config.gc.interval;
+    let mut due = next(interval);
+    while let Some(asked) = shared.wait(due) {
+        due = next(interval);
+        lock(&shared.state).status.running = true;
+        let mut pace = Limited { shared, rate: store.config.gc.rate, begun: Instant::now(), removed: 0 };
+        let outcome = catch_unwind(AssertUnwindSafe(|| sweeper::run(store, &mut pace)));
+        let outcome = outcome.unwrap_or_else(|_| Err(EngineError::corrupt("garbage collection panicked")));
+        tell(&outcome);
+        note(&mut lock(&shared.state).status, &outcome);
+        for answer in asked {
+            // Whoever asked may be gone.
+            drop(answer.send(outcome.clone()));
+        }
+    }
+}
+
+/// When the next run is due; `None`: only when asked.
+fn next(interval: Duration) -> Option<Instant> {
+    if interval.is_zero() { None } else { Instant::now().checked_add(interval) }
+}
+
+fn note(status: &mut GcStatus, outcome: &Result<GcReport, EngineError>) {
+    status.running = false;
+    status.runs += 1;
+    match outcome {
+        Ok(report) => {
+            status.removed.add_all(&report.removed);
+            status.last = Some(report.clone());
+            status.last_error = None;
+        }
+        Err(error) => {
+            status.failures += 1;
+            status.last_error = Some(error.to_string());
+        }
+    }
+}
+
+fn tell(outcome: &Result<GcReport, EngineError>) {
+    match outcome {
+        Ok(report) if report.removed.objects() == 0 => {}
+        Ok(report) => tracing::info!(
+            objects = report.removed.objects(),
+            bytes = report.removed.bytes(),
+            took = ?report.took,
+            "garbage was removed"
+        ),
+        Err(error @ EngineError::Poisoned { .. }) => tracing::debug!(%error, "no garbage is removed"),
+        Err(error) => tracing::warn!(%error, "garbage collection failed; the next run goes on where it was"),
+    }
+}
+
+impl Shared {
+    /// Waits until a run is due or asked for, and returns who asked; `None`: the store is being closed.
+    fn wait(&self, due: Option<Instant>) -> Option<Vec<Answer>> {
+        let mut state = lock(&self.state);
+        loop {
+            if state.stop {
+                return None;
+            }
+            let now = Instant::now();
+            if !state.asked.is_empty() || due.is_some_and(|due| due <= now) {
+                return Some(std::mem::take(&mut state.asked));
+            }
+            state = match due {
+                Some(due) => {
+                    let waited = self.changed.wait_timeout(state, due.saturating_duration_since(now));
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// Waits until `until`; `false`: the store is being closed.
+    fn rest(&self, until: Instant) -> bool {
+        let mut state = lock(&self.state);
+        loop {
+            let now = Instant::now();
+            if state.stop || now >= until {
+                return !state.stop;
+            }
+            let waited = self.changed.wait_timeout(state, until.saturating_duration_since(now));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// Lets a run remove so many things a second.
+struct Limited<'a> {
+    shared: &'a Shared,
+    rate: u32,
+    begun: Instant,
+    removed: u64,
+}
+
+impl Pace for Limited<'_> {
+    fn go_on(&mut self, removed: u64) -> bool {
+        self.removed += removed;
+        let earned = match self.rate {
+            0 => Duration::ZERO,
+            rate => Duration::from_micros(self.removed.saturating_mul(1_000_000) / u64::from(rate)),
+        };
+        self.shared.rest(self.begun.checked_add(earned).unwrap_or(self.begun))
+    }
+}
