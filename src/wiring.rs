@@ -263,7 +263,8 @@ fn gc_config(gc: &Gc) -> GcConfig {
     }
 }
 
-fn registry_config(settings: &Settings) -> RegistryConfig {
+/// What the settings mean to the service layer.
+pub(crate) fn registry_config(settings: &Settings) -> RegistryConfig {
     let mut config = RegistryConfig::default();
     config.sparse_images = settings.registry.sparse_images;
     config

@@ -259,6 +259,9 @@ async fn dispatch(
         (Endpoint::Manifest, "DELETE") => handler::manifest::delete(exchange).await,
         (Endpoint::Tags, "GET") => handler::list::tags(exchange).await,
         (Endpoint::Referrers, "GET") => handler::list::referrers(exchange).await,
+        (endpoint, _) if endpoint.is_admin() => {
+            handler::admin::dispatch(exchange, endpoint, method, body).await
+        }
         (Endpoint::Unknown, _) => Err(PathError::Unknown.into()),
         (_, _) => Err(Refusal::method_not_allowed(endpoint.methods())),
     }

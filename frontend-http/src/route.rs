@@ -4,6 +4,10 @@
 //! path is read **from the right**. Percent-encoding is undone exactly once, per segment; a segment that then holds a slash is
 //! refused, as is an empty one, `.` and `..`: what a proxy in front could read otherwise never reaches a use case.
 //! Names, tags and digests are not checked here. Pure.
+//!
+//! What stands below `/api/v1/` is the operator's and is read from the left, by the templates themselves (`admin.rs`).
+
+mod admin;
 
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
@@ -64,6 +68,8 @@ endpoints! {
     Tags = "/v2/{name}/tags/list", "GET, HEAD";
     /// end-12.
     Referrers = "/v2/{name}/referrers/{digest}", "GET, HEAD";
+    /// How the store is.
+    Status = "/api/v1/status", "GET, HEAD";
     /// Nothing is there.
     Unknown = "unknown", "";
 }
@@ -111,6 +117,9 @@ impl<'p> Route<'p> {
     /// # Errors
     /// [`PathError`] where it names no endpoint.
     pub fn parse(raw: &'p str) -> Result<Self, PathError> {
+        if raw.starts_with(admin::PREFIX) {
+            return admin::parse(raw);
+        }
         let path = decode(raw)?;
         let Some(rest) = path.strip_prefix("/v2/").filter(|rest| !rest.is_empty()) else {
             let endpoint = outside_of_repositories(&path)?;

@@ -22,6 +22,7 @@ mod referrer;
 mod registry;
 mod retry;
 mod standing;
+mod status;
 mod tag;
 mod upload;
 
@@ -35,5 +36,6 @@ pub use manifest::{ManifestPutDone, ManifestRead, ManifestStat, PutManifest};
 pub use page::{Page, ReferrerPage, RepositoryPage, TagPage};
 pub use registry::Registry;
 pub use standing::Standing;
+pub use status::Status;
 pub use strata_engine::{GcCounts, GcKind, GcPlan, GcRemoval, GcReport, GcStatus, GcTally, UnixMillis};
 pub use upload::{ChunkRange, Piece, UploadBody, UploadStatus};

@@ -1,7 +1,6 @@
 //! `strata check`: asks the engine whether a data directory that nobody uses is as it should be, and prints what it says.
 //! Exit code 0: clean, 1: something is broken, 2: it could not be run.
 use std::fmt::{Display, Write as _};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,8 +9,8 @@ use serde_json::{Value, json};
 use strata_engine::check::{CheckFinding, CheckOptions, CheckReport, Verify, check};
 use strata_engine::meta::check::Severity;
 
+use super::place::{load, refuse_empty};
 use super::{fail, print};
-use crate::config::{Config, Flags, KEYS};
 use crate::wiring::engine_config;
 
 #[derive(Debug, Args)]
@@ -52,21 +51,16 @@ impl From<Level> for Verify {
 
 /// Checks and prints.
 pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
-    let data = KEYS.iter().find(|key| key.table == "storage" && key.field == "data");
-    let flags: Flags =
-        data.zip(arguments.data.clone()).map(|(key, path)| (key, vec![path])).into_iter().collect();
-    let config = match Config::load(arguments.config.as_deref(), std::env::vars_os(), flags) {
-        Ok(config) => engine_config(&config.settings),
+    let config = match load(arguments.config.as_deref(), arguments.data.as_deref()) {
+        Ok(settings) => engine_config(&settings),
         Err(problems) => return fail(&problems, 2),
     };
     let directory = &config.data_dir;
     let cannot = |why: &dyn Display| {
         fail(&format!("cannot check the data directory {}: {why}", directory.display()), 2)
     };
-    match fs::read_dir(directory).map(|mut entries| entries.next().is_none()) {
-        Ok(true) => return cannot(&"it is empty, no server has used it yet"),
-        Ok(false) => {}
-        Err(error) => return cannot(&error),
+    if let Err(why) = refuse_empty(directory) {
+        return cannot(&why);
     }
     let options = CheckOptions { verify: arguments.verify.into(), ..CheckOptions::default() };
     match check(&config, &options) {

@@ -11,6 +11,8 @@ use crate::wiring;
 
 mod check;
 mod flags;
+mod place;
+mod status;
 
 use flags::SettingFlags;
 
@@ -26,6 +28,8 @@ pub(crate) struct Arguments {
 enum Command {
     /// Serves a data directory until SIGTERM or SIGINT.
     Serve(ConfigArguments),
+    /// Says how a store is: at a running server (--server), or in a data directory that no process is using.
+    Status(status::StatusArguments),
     /// Checks a data directory that no process is using; changes nothing.
     Check(check::CheckArguments),
     /// Checks, shows or prints configurations.
@@ -76,6 +80,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
                 Err(problems) => fail(&problems, 2),
             }
         }
+        Command::Status(arguments) => status::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(ConfigCommand::Check(arguments)) => match arguments.load() {
             Ok(_) => print("the configuration is right\n"),

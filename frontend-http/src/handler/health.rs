@@ -38,7 +38,7 @@ pub(crate) fn metrics(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
 }
 
 /// The reason without the files that it names: those are for the log, this answer is for everybody.
-fn without_paths(why: &str) -> String {
+pub(crate) fn without_paths(why: &str) -> String {
     // "Input/output error" is what the operating system says, and no file.
     let is_path = |word: &str| word.contains('/') && word != "Input/output";
     let words = why.split(' ').map(|word| if is_path(word) { "(a file)" } else { word });

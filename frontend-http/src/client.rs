@@ -1,0 +1,275 @@
+//! The other end of the operator's API: what the command line asks a running server with. One connection for each request.
+//!
+//! Knows documents and errors of this API, follows no redirect, and sends nothing to a server whose certificate it does not trust.
+
+mod address;
+mod trust;
+
+use address::Address;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a server may take to accept a connection, TLS included.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long a server may take to answer. Nothing that this API does in one request takes near as long.
+const ANSWER_MAX: Duration = Duration::from_mins(5);
+/// Most bytes of an answer.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Why a server did not do what it was asked for, as a sentence for the one who asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The address is none.
+    #[error("{url:?} is no address of a server: {why}; give it as http://HOST:PORT or https://HOST")]
+    Address {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The certificates to trust cannot be read.
+    #[error("the certificates in {} cannot be read: {why}", path.display())]
+    Trust {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is no certificate to trust.
+    #[error("this system has no list of trusted certificates where they usually are; name one with --ca")]
+    NoTrust,
+    /// Nobody answers there.
+    #[error("there is no server at {url}: {source}")]
+    Away {
+        /// The server.
+        url: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The connection broke before the answer was there.
+    #[error("the server at {url} went away before it had answered: {why}")]
+    Cut {
+        /// The server.
+        url: String,
+        /// What the connection says.
+        why: String,
+    },
+    /// Something answers, but not as a Strata does.
+    #[error("what answers at {url} is no Strata, or an older one (status {status})")]
+    Foreign {
+        /// The server.
+        url: String,
+        /// What it answered.
+        status: u16,
+    },
+    /// The server refuses.
+    #[error("the server at {url} refuses: {message} ({code}, status {status})")]
+    Refused {
+        /// The server.
+        url: String,
+        /// The status.
+        status: u16,
+        /// The code of the error.
+        code: String,
+        /// What it says.
+        message: String,
+    },
+}
+
+impl ClientError {
+    /// Whether what was given on the command line is wrong, not the server.
+    pub const fn is_wrong_use(&self) -> bool {
+        matches!(self, Self::Address { .. } | Self::Trust { .. } | Self::NoTrust)
+    }
+
+    /// The status that a server refused with.
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+}
+
+/// A server to ask.
+#[derive(Debug)]
+pub struct AdminClient {
+    address: Address,
+    tls: Option<trust::Tls>,
+}
+
+impl AdminClient {
+    /// A client of the server at `url`, `http://…` or `https://…`. `ca` is a file of certificates (PEM) to trust instead of the
+    /// system's. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`ClientError::Address`], [`ClientError::Trust`], [`ClientError::NoTrust`].
+    pub fn new(url: &str, ca: Option<&Path>) -> Result<Self, ClientError> {
+        let address = Address::parse(url)?;
+        let tls = address.tls.then(|| trust::Tls::new(&address, ca)).transpose()?;
+        Ok(Self { address, tls })
+    }
+
+    /// Where it asks.
+    pub fn url(&self) -> &str {
+        &self.address.url
+    }
+
+    /// `GET`. A path begins with `/api/v1/`.
+    ///
+    /// # Errors
+    /// [`ClientError`], but none of its cases of wrong use; so with all that follow.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    /// `POST` of a document.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.ask(Method::POST, path, Some(crate::response::json_bytes(document))).await
+    }
+
+    /// `DELETE`. The answer's body, if there is one, is not looked at.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn delete(&self, path: &str) -> Result<(), ClientError> {
+        self.ask::<Option<IgnoredAny>>(Method::DELETE, path, None).await.map(drop)
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<T, ClientError> {
+        let connecting = timeout(CONNECT_MAX, TcpStream::connect((&*self.address.host, self.address.port)));
+        let stream = connecting.await.unwrap_or_else(|_| Err(late())).map_err(|error| self.away(error))?;
+        let request = self.request(method, path, body)?;
+        let answer = async {
+            match &self.tls {
+                None => self.exchange(stream, request).await,
+                Some(tls) => {
+                    let secured = timeout(CONNECT_MAX, tls.connect(stream)).await;
+                    let stream = secured.unwrap_or_else(|_| Err(late())).map_err(|e| self.away(e))?;
+                    self.exchange(stream, request).await
+                }
+            }
+        };
+        let (status, text) = timeout(ANSWER_MAX, answer).await.unwrap_or_else(|_| Err(self.cut(late())))?;
+        self.read(status, &text)
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Request<Full<Bytes>>, ClientError> {
+        let builder = Request::builder().method(method).uri(path).header(HOST, &*self.address.authority);
+        let builder = builder.header(USER_AGENT, concat!("strata/", env!("CARGO_PKG_VERSION")));
+        let builder = match &body {
+            Some(_) => builder.header(CONTENT_TYPE, "application/json"),
+            None => builder,
+        };
+        builder.body(Full::new(body.unwrap_or_default())).map_err(|error| self.cut(error))
+    }
+
+    /// Sends one request and reads the whole answer.
+    async fn exchange(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, Bytes), ClientError> {
+        let made = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = made.map_err(|error| self.cut(error))?;
+        let answer = async {
+            let response = sender.send_request(request).await.map_err(|error| self.cut(error))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+            Ok((status, body.map_err(|error| self.cut(error))?.to_bytes()))
+        };
+        tokio::pin!(answer);
+        tokio::pin!(connection);
+        tokio::select! {
+            biased;
+            answer = &mut answer => answer,
+            // The connection may end with the answer read and not yet taken.
+            _ = &mut connection => answer.await,
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, status: StatusCode, text: &[u8]) -> Result<T, ClientError> {
+        let foreign = || ClientError::Foreign { url: self.url().to_owned(), status: status.as_u16() };
+        if status.is_success() {
+            let text = if text.is_empty() { b"null" } else { text };
+            return serde_json::from_slice(text).map_err(|_| foreign());
+        }
+        let answer: Value = serde_json::from_slice(text).map_err(|_| foreign())?;
+        let error = answer.get("errors").and_then(|errors| errors.get(0)).ok_or_else(foreign)?;
+        let word = |member| error.get(member).and_then(Value::as_str).map(str::to_owned).ok_or_else(foreign);
+        let (code, message) = (word("code")?, word("message")?);
+        Err(ClientError::Refused { url: self.url().to_owned(), status: status.as_u16(), code, message })
+    }
+
+    fn away(&self, source: io::Error) -> ClientError {
+        ClientError::Away { url: self.url().to_owned(), source }
+    }
+
+    fn cut(&self, why: impl std::fmt::Display) -> ClientError {
+        ClientError::Cut { url: self.url().to_owned(), why: why.to_string() }
+    }
+}
+
+fn late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "it does not answer in time")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Health;
+
+    fn client() -> AdminClient {
+        AdminClient::new("http://localhost:5000", None).unwrap()
+    }
+
+    #[test]
+    fn answers_are_told_apart() {
+        let read = |status: u16, text: &str| {
+            client().read::<Health>(StatusCode::from_u16(status).unwrap(), text.as_bytes())
+        };
+        assert_eq!(read(200, r#"{"ready":true,"new":1}"#).unwrap(), Health { ready: true, why: None });
+        let refused = read(507, r#"{"errors":[{"code":"NO_SPACE","message":"no room"}]}"#).unwrap_err();
+        assert_eq!(refused.status(), Some(507));
+        assert_eq!(
+            refused.to_string(),
+            "the server at http://localhost:5000 refuses: no room (NO_SPACE, status 507)"
+        );
+        for (status, text) in
+            [(200, "<html>"), (200, ""), (404, "404 page not found"), (404, "{}"), (302, ""), (500, "[]")]
+        {
+            let error = read(status, text).unwrap_err();
+            assert!(matches!(error, ClientError::Foreign { status: said, .. } if said == status), "{error}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What goes over the wire of the operator's API, as types: requests as they are read, answers as they are written.
+//!
+//! The handlers fill them from what use cases answer; the command line reads them back, or fills them itself where it works on a
+//! data directory without a server, so that both print the same. Requests refuse members that nobody knows; readers of answers
+//! ignore them, so that an older command line goes with a newer server.
+
+mod status;
+
+pub use status::{Health, Status};

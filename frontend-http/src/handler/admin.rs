@@ -1,0 +1,38 @@
+//! The operator's API, below `/api/v1/`: parse, call one use case, answer a [`document`](crate::document).
+//!
+//! What every endpoint here has in common: answers are JSON and are kept by nobody; errors are those of the whole server
+//! (`{"errors":[{"code","message"}]}`); a method that changes something takes a body only as `application/json`. No request names a path of
+//! the server's file system. Who may call it is decided by the use case.
+
+mod status;
+
+use crate::body::RequestBody;
+use crate::error::Refusal;
+use crate::exchange::Exchange;
+use crate::response::{self, Response};
+use crate::route::Endpoint;
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Method, StatusCode};
+use serde::Serialize;
+
+/// Endpoint and method to handler; the whole of the operator's API in one match. A `HEAD` comes as a `GET`.
+pub(crate) async fn dispatch(
+    exchange: &Exchange<'_>,
+    endpoint: Endpoint,
+    method: &Method,
+    _body: &mut RequestBody,
+) -> Result<Response, Refusal> {
+    let answered = match (endpoint, method.as_str()) {
+        (Endpoint::Status, "GET") => status::get(exchange).await,
+        (_, _) => Err(Refusal::method_not_allowed(endpoint.methods())),
+    };
+    answered.map(|mut response| {
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    })
+}
+
+/// `200` with a document.
+fn found(document: &impl Serialize) -> Response {
+    response::json(StatusCode::OK, document)
+}

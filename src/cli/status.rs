@@ -1,0 +1,37 @@
+//! `strata status`: how a store is.
+use std::process::ExitCode;
+
+use clap::Args;
+use strata_frontend_http::document::Status;
+
+use super::place::{Place, PlaceArguments, Refusal, context};
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArguments {
+    #[command(flatten)]
+    place: PlaceArguments,
+}
+
+/// Asks and prints.
+pub(super) fn run(arguments: &StatusArguments) -> ExitCode {
+    match arguments.place.ask(status) {
+        Ok(status) => arguments.place.show(&status, as_text),
+        Err(refusal) => refusal.report(),
+    }
+}
+
+async fn status(place: &Place) -> Result<Status, Refusal> {
+    match place {
+        Place::Server(client) => Ok(client.get("/api/v1/status").await?),
+        Place::Directory(opened) => Ok(opened.registry.status(&context()).await?.into()),
+    }
+}
+
+fn as_text(status: &Status) -> String {
+    let Status { version, store, format, health, space_available, space_total } = status;
+    let health = health.why.as_deref().map_or_else(|| "ready".to_owned(), |why| format!("not ready: {why}"));
+    format!(
+        "strata {version}, store {store}, format {format}\n{health}\n\
+         {space_available} of {space_total} bytes are free\n"
+    )
+}

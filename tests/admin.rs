@@ -1,0 +1,163 @@
+//! The operator's API and the command line that speaks it, through the real binary: what is refused and how, and that a running
+//! server and a data directory without one give the same answers.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::Output;
+use std::thread;
+
+use serde_json::Value;
+use strata_harness::tls::Certificate;
+use strata_harness::{Request, TestRegistry, binary, process, registry};
+
+fn run(arguments: &[&str]) -> Output {
+    process::run(&binary!(), arguments)
+}
+
+fn url(registry: &TestRegistry) -> String {
+    let endpoint = registry.endpoint();
+    format!("{}://{}", if endpoint.tls { "https" } else { "http" }, endpoint.address)
+}
+
+#[track_caller]
+fn expect_text(output: &Output, code: i32) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "stdout:\n{out}\nstderr:\n{err}");
+    if code == 0 { out.into_owned() } else { err.into_owned() }
+}
+
+#[track_caller]
+fn expect_json(output: &Output) -> Value {
+    let text = expect_text(output, 0);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
+}
+
+#[track_caller]
+fn expect_refused(output: &Output, code: i32, parts: &[&str]) {
+    let text = expect_text(output, code);
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in {text:?}");
+    }
+    assert!(text.starts_with("strata: ") || code == 2, "{text}");
+}
+
+#[test]
+fn the_status_is_that_of_the_store() {
+    let registry = registry!().start();
+    let answer = registry.endpoint().get("/api/v1/status");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let answer = answer
+        .expect_header("content-type", "application/json")
+        .expect_header("cache-control", "no-store")
+        .expect_no_header("docker-distribution-api-version");
+    let status = answer.json();
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["store"].as_str().map(str::len), Some(32));
+    assert_eq!(status["health"]["ready"], true);
+    assert!(status["space_available"].as_u64() <= status["space_total"].as_u64(), "{status}");
+    assert_eq!(registry.endpoint().head("/api/v1/status").body.len(), 0);
+}
+
+#[test]
+fn wrong_paths_and_methods_are_refused_in_one_shape() {
+    let registry = registry!().start();
+    let endpoint = registry.endpoint();
+    let code = |answer: &strata_harness::Response| {
+        let errors = answer.json()["errors"].clone();
+        assert!(errors[0]["message"].as_str().is_some_and(|text| !text.is_empty()), "{answer:?}");
+        (answer.status, errors[0]["code"].as_str().unwrap_or_default().to_owned())
+    };
+    for (path, status, word) in [
+        ("/api/v1/nothing", 404, "EXTENSION_UNKNOWN"),
+        ("/api/v1", 404, "EXTENSION_UNKNOWN"),
+        ("/api/v2/status", 404, "EXTENSION_UNKNOWN"),
+        ("/api/v1/status/", 404, "EXTENSION_UNKNOWN"),
+        ("/api/v1/../status", 400, "NAME_INVALID"),
+        ("/api/v1//status", 400, "NAME_INVALID"),
+    ] {
+        assert_eq!(code(&endpoint.get(path)), (status, word.to_owned()), "{path}");
+    }
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        let answer = endpoint.send(&Request::new(method, "/api/v1/status"));
+        assert_eq!(code(&answer), (405, "UNSUPPORTED".to_owned()));
+        assert_eq!(answer.header("allow"), Some("GET, HEAD"));
+    }
+}
+
+#[test]
+fn the_command_line_says_the_same_with_and_without_a_server() {
+    let mut registry = registry!().start();
+    let data = registry.data();
+    let data = data.to_str().expect("UTF-8").to_owned();
+    let mut served = expect_json(&run(&["status", "--json", "--server", &url(&registry)]));
+    assert!(expect_text(&run(&["status", "--server", &url(&registry)]), 0).contains("ready"));
+    // The server holds the directory.
+    let refused = run(&["status", "--data", &data]);
+    expect_refused(&refused, 1, &["in use", "--server"]);
+    registry.stop();
+    let mut alone = expect_json(&run(&["status", "--json", "--data", &data]));
+    for status in [&mut served, &mut alone] {
+        assert!(status["space_available"].take().is_u64());
+    }
+    assert_eq!(served, alone);
+    expect_refused(&run(&["status", "--server", &url(&registry)]), 1, &["there is no server at http://"]);
+}
+
+#[test]
+fn a_server_with_tls_is_asked_where_it_is_trusted() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let certificate = Certificate::make(directory.path());
+    let path = |path: &std::path::Path| path.to_str().expect("UTF-8").to_owned();
+    let text = format!(
+        "[[http.listeners]]\naddress = \"127.0.0.1:0\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
+        path(&certificate.certificate),
+        path(&certificate.key)
+    );
+    let registry = registry!().config(&text).listen_by_config().start();
+    assert!(url(&registry).starts_with("https://"));
+    let trusted = path(&certificate.certificate);
+    let status = expect_json(&run(&["status", "--json", "--server", &url(&registry), "--ca", &trusted]));
+    assert_eq!(status["health"]["ready"], true);
+    // Another one's certificate.
+    let other = tempfile::tempdir().expect("a directory");
+    let stranger = path(&Certificate::make(other.path()).certificate);
+    let refused = run(&["status", "--server", &url(&registry), "--ca", &stranger]);
+    expect_refused(&refused, 1, &["certificate"]);
+}
+
+#[test]
+fn what_is_no_strata_is_said_to_be_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let foreign = format!("http://{}", listener.local_addr().expect("an address"));
+    let server = thread::spawn(move || {
+        let answers: [&[u8]; 2] = [b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", b""];
+        for answer in answers {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let read = stream.read(&mut [0; 4096]).expect("a request");
+            assert!(read > 0);
+            stream.write_all(answer).expect("the client reads");
+        }
+    });
+    expect_refused(&run(&["status", "--server", &foreign]), 1, &["is no Strata", "status 200"]);
+    expect_refused(&run(&["status", "--server", &foreign]), 1, &["went away"]);
+    server.join().expect("the server came to its end");
+}
+
+#[test]
+fn wrong_use_is_told_from_failure() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let empty = directory.path().to_str().expect("UTF-8");
+    expect_refused(&run(&["status", "--server", "localhost:5000"]), 2, &["http://HOST:PORT"]);
+    let missing = run(&["status", "--server", "https://localhost", "--ca", "/nowhere/ca.pem"]);
+    expect_refused(&missing, 2, &["/nowhere/ca.pem"]);
+    expect_refused(&run(&["status", "--server", "http://localhost", "--data", empty]), 2, &["--data"]);
+    expect_refused(&run(&["status", "--data", empty]), 1, &["it is empty"]);
+    expect_refused(&run(&["status", "--data", "/nowhere/data"]), 1, &["/nowhere/data"]);
+    assert_eq!(std::fs::read_dir(empty).expect("a directory").count(), 0, "a wrong path is no new store");
+}
