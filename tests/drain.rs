@@ -39,12 +39,15 @@ fn wait_in_flight(registry: &TestRegistry, count: u32) {
 
 #[test]
 fn a_download_in_flight_comes_to_its_end() {
-    for signal in [Signal::TERM, Signal::INT] {
+    for (signal, is_known) in [(Signal::TERM, false), (Signal::INT, false), (Signal::TERM, true)] {
         let mut registry = registry!().start();
         let repository = registry.repository("a/b");
         // More than the sockets' buffers hold.
         let bytes = noise(1, 64 << 20);
         let digest = repository.push_blob(&bytes);
+        if is_known {
+            repository.expect_blob(&digest, &bytes);
+        }
         let mut connection = registry.endpoint().connect();
         connection.send(&Request::get(repository.blob(&digest))).expect("the request is taken");
         assert_eq!(connection.read_head().expect("a head").status, 200);

@@ -40,7 +40,7 @@ fn an_answer_from_memory_is_the_answer() {
     let registry = registry!().start();
     let repository = registry.repository("a/b");
     let mut targets: Vec<String> = Vec::new();
-    for size in [0, 1, 4096, 65_536] {
+    for size in [0, 1, 4096, 65_536, 65_537, 3_000_000] {
         targets.push(repository.blob(&repository.push_blob(&noise(size as u64, size))));
     }
     let image = Image::of(7, vec![noise(8, 100), noise(9, 70_000)]);
@@ -104,14 +104,16 @@ fn every_change_ends_what_memory_says() {
         registry.endpoint().delete(repository.manifest(&digests[1])).expect(202);
         repository.expect_no_manifest(&digests[1]);
         repository.expect_manifest(&digests[0], &images[0].manifest);
-        let bytes = noise(100 + round, 500);
-        let digest = repository.push_blob(&bytes);
-        repository.expect_blob(&digest, &bytes);
-        repository.expect_blob(&digest, &bytes);
-        registry.endpoint().delete(repository.blob(&digest)).expect(202);
-        repository.expect_no_blob(&digest);
-        repository.push_blob(&bytes);
-        repository.expect_blob(&digest, &bytes);
+        for size in [500, 500_000] {
+            let bytes = noise(100 + round, size);
+            let digest = repository.push_blob(&bytes);
+            repository.expect_blob(&digest, &bytes);
+            repository.expect_blob(&digest, &bytes);
+            registry.endpoint().delete(repository.blob(&digest)).expect(202);
+            repository.expect_no_blob(&digest);
+            repository.push_blob(&bytes);
+            repository.expect_blob(&digest, &bytes);
+        }
     }
 }
 
@@ -241,7 +243,7 @@ fn no_answer_is_lost_between_hyper_and_memory() {
     let large_blob = Request::get(repository.blob(&repository.push_blob(&large)));
     registry.endpoint().send(&known).expect(200);
     // With this field the connection stays with hyper.
-    let stays = large_blob.header("connection", "keep-alive");
+    let stays = large_blob.header("connection", "keep-alive, x");
     let last = [Request::get("/v2/"), Request::get("/v2/a/b/tags/list"), known];
     for count in 1..=12 {
         for in_one_piece in [false, true] {
@@ -297,6 +299,110 @@ fn a_peer_that_does_not_read_gets_everything_in_the_end() {
         connection.read_response("GET", &target).expect("an answer").expect(200).expect_body(&bytes);
     }
     assert!(from_memory(&registry) >= REQUESTS as u64 / 2);
+}
+
+/// Large blobs in a row, of which no socket holds more than a part.
+#[test]
+fn large_blobs_leave_one_after_the_other() {
+    const REQUESTS: usize = 12;
+    let registry = registry!().start();
+    let repository = registry.repository("a/b");
+    let blobs: Vec<Bytes> =
+        [65_537, 2_500_000, 9_000_001, 1 << 20].iter().map(|size| noise(3, *size)).collect();
+    let requests: Vec<Request> =
+        blobs.iter().map(|bytes| Request::get(repository.blob(&repository.push_blob(bytes)))).collect();
+    for request in &requests {
+        registry.endpoint().send(request).expect(200);
+    }
+    let before = from_memory(&registry);
+    let mut connection = registry.endpoint().connect();
+    let all: Vec<u8> =
+        requests.iter().cycle().take(REQUESTS).flat_map(|request| request.head_bytes("x")).collect();
+    connection.send_bytes(&all).expect("the requests fit");
+    for bytes in blobs.iter().cycle().take(REQUESTS) {
+        connection.read_response("GET", "").expect("an answer").expect(200).expect_body(bytes);
+    }
+    assert_eq!(from_memory(&registry) - before, REQUESTS as u64);
+}
+
+#[test]
+fn a_file_that_was_cut_is_not_begun() {
+    let registry = registry!().damaged_at_end().start();
+    let repository = registry.repository("a/b");
+    let target = repository.blob(&repository.push_blob(&noise(1, 1_000_000)));
+    let before = from_memory(&registry);
+    for _ in 0..3 {
+        registry.endpoint().get(target.as_str()).expect(200);
+    }
+    assert_eq!(from_memory(&registry) - before, 2);
+    let path = registry.data().join(&registry.blob_files()[0]);
+    let file = std::fs::OpenOptions::new().write(true).open(path).expect("the file is there");
+    file.set_len(999_999).expect("the file can be cut");
+    registry.endpoint().get(target.as_str()).expect(500);
+    registry.endpoint().head(target).expect(404);
+}
+
+/// What is kept of large blobs are not open files: those are as many as they may be, whatever is asked for.
+#[test]
+fn answers_of_files_keep_no_file_open() {
+    const FILES: usize = 4;
+    let registry = registry!().config(&format!("[storage]\nopen-files = {FILES}\n")).start();
+    let repository = registry.repository("a/b");
+    let blobs: Vec<Bytes> = (0..40).map(|seed| noise(seed, 70_000)).collect();
+    let targets: Vec<String> =
+        blobs.iter().map(|bytes| repository.blob(&repository.push_blob(bytes))).collect();
+    let mut connection = registry.endpoint().connect();
+    for _ in 0..3 {
+        for (target, bytes) in targets.iter().zip(&blobs) {
+            let request = Request::get(target.as_str());
+            for _ in 0..2 {
+                connection.exchange(&request).expect("an answer").expect(200).expect_body(bytes);
+            }
+        }
+    }
+    assert!(from_memory(&registry) > 0, "a file that is open is sent at once");
+    let id = registry.process().id();
+    let is_blob = |path: std::path::PathBuf| path.to_string_lossy().contains("/blobs/");
+    let open = std::fs::read_dir(format!("/proc/{id}/fd"))
+        .expect("the descriptors can be listed")
+        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+        .filter(|path| is_blob(path.clone()))
+        .count();
+    assert!(open <= FILES, "{open} files of blobs are open");
+}
+
+#[test]
+fn who_takes_nothing_of_a_large_blob_is_cut_off() {
+    let registry = registry!().config("[http]\nwrite-stall = \"1s\"\n").start();
+    let repository = registry.repository("a/b");
+    let request = Request::get(repository.blob(&repository.push_blob(&noise(1, 64 << 20))));
+    registry.endpoint().send(&request).expect(200);
+    let before = from_memory(&registry);
+    let mut stuck = registry.endpoint().connect();
+    stuck.send(&request).expect("the request is taken");
+    assert_eq!(stuck.read_head().expect("a head").status, 200);
+    assert_eq!(from_memory(&registry) - before, 1);
+    strata_harness::wait::until("the stuck one to be cut off", std::time::Duration::from_secs(20), || {
+        let text = String::from_utf8_lossy(&registry.endpoint().get("/metrics").body).into_owned();
+        text.lines()
+            .any(|line| line.starts_with("strata_http_write_stalls_total") && line.ends_with(" 1"))
+            .then_some(())
+    });
+    assert!(stuck.read_exact(64 << 20).is_err());
+    registry.endpoint().send(&request).expect(200);
+}
+
+#[test]
+fn large_blobs_are_not_kept_where_the_kernel_does_not_send() {
+    let registry = registry!().env("STRATA_HTTP_ZERO_COPY", "off").start();
+    let repository = registry.repository("a/b");
+    let bytes = noise(1, 300_000);
+    let request = Request::get(repository.blob(&repository.push_blob(&bytes)));
+    let mut connection = registry.endpoint().connect();
+    for _ in 0..4 {
+        connection.exchange(&request).expect("an answer").expect(200).expect_body(&bytes);
+    }
+    assert_eq!(from_memory(&registry), 0);
 }
 
 /// Requests put together at random, to a server that answers from memory and to one that never does.

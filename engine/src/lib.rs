@@ -27,7 +27,7 @@ mod store;
 mod sync;
 pub mod upload;
 
-pub use blob::{BlobBody, BlobFile};
+pub use blob::{BlobBody, BlobFile, IdleBlobFile};
 pub use clock::{Clock, SystemClock, UnixMillis};
 pub use config::EngineConfig;
 pub use engine::{Engine, Health, Ports};

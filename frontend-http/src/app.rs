@@ -8,8 +8,8 @@ use crate::connection::ConnectionInfo;
 use crate::error::Refusal;
 use crate::exchange::Exchange;
 use crate::handler;
-use crate::hot::{HotAnswers, Keepable};
-use crate::lane::{Asked, Reply, SimpleRequest};
+use crate::hot::{HotAnswer, HotAnswers, Keepable, Kept};
+use crate::lane::{Asked, Content, Reply, SimpleRequest};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::query::Query;
@@ -18,6 +18,7 @@ use crate::request_log::{Begun, RequestLog};
 use crate::response::{self, Response, header};
 use crate::route::{Endpoint, PathError, Route};
 use crate::serve::Handler;
+use crate::zero_copy::FileRange;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
@@ -161,6 +162,22 @@ impl App {
         }
     }
 
+    /// The body of an answer that is given again; `None` where it takes the long way.
+    fn content(&self, connection: &ConnectionInfo, answer: &HotAnswer) -> Option<Content> {
+        match &answer.content {
+            Kept::Nothing => None,
+            // Where memory is short, the long way says so.
+            Kept::Bytes(bytes) => Some(Content::Bytes(self.memory.hold(bytes.clone()).ok()?)),
+            Kept::File(file) => {
+                connection.zero_copy()?;
+                let file = file.open()?;
+                file.as_fd()?;
+                let len = usize::try_from(file.len()).ok()?;
+                Some(Content::File(FileRange::new(Arc::new(file), 0, len)))
+            }
+        }
+    }
+
     fn begin_log(
         &self,
         connection: &ConnectionInfo,
@@ -194,9 +211,14 @@ impl Handler for App {
     fn recall(&self, connection: &ConnectionInfo, request: &SimpleRequest<'_>) -> Option<Reply> {
         let answer = self.hot.find(request.target.as_bytes())?;
         let (method, content) = match request.asked {
-            Asked::Head => (Method::HEAD, Bytes::new()),
-            // Where memory is short, the long way says so.
-            Asked::Get => (Method::GET, self.memory.hold(answer.content.clone()?).ok()?),
+            Asked::Get => (Method::GET, self.content(connection, &answer)?),
+            Asked::Head => {
+                // Of what is not sent it is known all the same whether it could be.
+                if let Kept::File(file) = &answer.content {
+                    file.open()?;
+                }
+                (Method::HEAD, Content::Bytes(Bytes::new()))
+            }
         };
         self.hot.count();
         if request.asked == Asked::Get {

@@ -1,4 +1,5 @@
-//! Answers kept in memory: the heads and contents of manifests and small blobs that were read, by the target of the request.
+//! Answers kept in memory: the heads and contents of manifests and small blobs that were read, by the target of the request. Of a
+//! blob that is a file, the head and where the open file is found as long as the store keeps it open.
 //!
 //! Knows no rule: an answer comes with a [`Standing`] of the registry and is given again only as long as that stands. Kept are only
 //! answers to requests without credentials, and only such requests get them.
@@ -11,7 +12,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use strata_registry::Standing;
+use strata_registry::{IdleBlobFile, Standing};
 
 /// What an entry takes beside its texts and content, roughly.
 const ENTRY_BYTES: u64 = 256;
@@ -23,8 +24,33 @@ const AVERAGE_ENTRY_BYTES: u64 = 4096;
 #[derive(Debug, Clone)]
 pub(crate) struct Keepable {
     pub(crate) standing: Standing,
-    /// The whole body; `None` where the answer is one to a HEAD and the body is not at hand.
-    pub(crate) content: Option<Bytes>,
+    pub(crate) content: Kept,
+}
+
+/// The whole body of an answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Kept {
+    /// The answer is one to a HEAD, and the body is not at hand.
+    Nothing,
+    /// In memory.
+    Bytes(Bytes),
+    /// In a file that the store may have open. Not held open from here: how many files are is the store's to say, and the space of one
+    /// that was removed is to be free.
+    File(IdleBlobFile),
+}
+
+impl Kept {
+    fn is_at_hand(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Bytes(_) => true,
+            Self::File(file) => file.is_open(),
+        }
+    }
+
+    fn weight(&self) -> usize {
+        if let Self::Bytes(bytes) = self { bytes.len() } else { 0 }
+    }
 }
 
 /// One answer.
@@ -36,7 +62,7 @@ pub(crate) struct HotAnswer {
     pub(crate) repository: Box<str>,
     /// Status line and header fields up to and with `x-request-id: `; that id, the date and the empty line are still to come.
     pub(crate) head: Bytes,
-    pub(crate) content: Option<Bytes>,
+    pub(crate) content: Kept,
 }
 
 /// The answers, up to a number of bytes. One per process.
@@ -51,7 +77,7 @@ struct Weigher;
 
 impl Weighter<Box<[u8]>, Arc<HotAnswer>> for Weigher {
     fn weight(&self, target: &Box<[u8]>, answer: &Arc<HotAnswer>) -> u64 {
-        let content = answer.content.as_ref().map_or(0, Bytes::len);
+        let content = answer.content.weight();
         ENTRY_BYTES + (target.len() + answer.head.len() + answer.repository.len() + content) as u64
     }
 }
@@ -87,8 +113,10 @@ impl HotAnswers {
     ) {
         let Some(answers) = &self.answers else { return };
         let Keepable { standing, content } = keepable;
-        let is_known =
-            self.find(target.as_bytes()).is_some_and(|known| known.content.is_some() || content.is_none());
+        let is_known = self.find(target.as_bytes()).is_some_and(|known| match content {
+            Kept::Nothing => true,
+            _ => known.content.is_at_hand(),
+        });
         if is_known {
             return;
         }

@@ -1,5 +1,5 @@
 //! The short way: requests on a plain HTTP/1 connection that can be answered from memory are answered before hyper hears of
-//! them, with one read and one write.
+//! them, with one read and one write, or a write and a sendfile for the blob that is a file.
 //!
 //! A connection begins here. At the first request that is not simple or not known (see [`request`]), what was read goes to hyper
 //! and hyper has the connection, until it is at rest again (`connection`). Between requests a connection so costs no buffer: what
@@ -8,16 +8,17 @@
 mod reply;
 mod request;
 
+pub(crate) use reply::Content;
 pub use reply::Reply;
 pub use request::{Asked, SimpleRequest, parse};
 
 use crate::activity::{Activity, InFlight};
 use crate::connection::ConnectionInfo;
 use crate::serve::Handler;
-use crate::socket::{Socket, send_slices};
+use crate::socket::Socket;
+use crate::zero_copy::Turn;
 use bytes::{Buf as _, Bytes};
 use reply::Sending;
-use rustix::net::SendFlags;
 use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
@@ -63,7 +64,8 @@ pub(crate) struct Lane {
     /// To be left when all is sent.
     is_closing: bool,
     /// Answers since other tasks had their turn.
-    turn: u32,
+    answers: u32,
+    turn: Turn,
     has_answered: bool,
 }
 
@@ -83,7 +85,8 @@ impl Lane {
             sending: None,
             is_new: false,
             is_closing: false,
-            turn: 0,
+            answers: 0,
+            turn: Turn::default(),
             has_answered: false,
         }
     }
@@ -119,8 +122,8 @@ impl Lane {
             if self.is_closing {
                 return Poll::Ready(Ok(Leave::Closed));
             }
-            if self.turn >= TURN_ANSWERS {
-                self.turn = 0;
+            if self.answers >= TURN_ANSWERS {
+                self.answers = 0;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -134,14 +137,14 @@ impl Lane {
         }
     }
 
-    /// Sends what an earlier call could not.
+    /// Sends what an earlier call could not, or left to this one because it is a file.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some((sending, _)) = &mut self.sending {
-            let sent =
-                ready!(self.socket.poll_send(cx, |stream| {
-                    send_slices(stream, &sending.slices(), SendFlags::NOSIGNAL)
-                }))?;
-            if sending.advance(sent) {
+            ready!(self.turn.poll(cx, &self.socket));
+            let sent = sending.poll_send(cx, &mut self.socket);
+            self.turn.note(&sent);
+            ready!(sent)?;
+            if sending.is_over() {
                 self.sending = None;
                 self.activity.exchanged();
             }
@@ -196,7 +199,7 @@ impl Lane {
                 return Some(Leave::Request(self.joined(rest)));
             };
             rest = next;
-            self.turn += 1;
+            self.answers += 1;
             self.has_answered = true;
             self.socket.metrics().requests.increment();
             self.send(reply);
@@ -213,17 +216,19 @@ impl Lane {
         if ahead.is_empty() { Bytes::copy_from_slice(rest) } else { [rest, &ahead].concat().into() }
     }
 
-    /// Sends a reply; what the socket does not take now is left to [`poll_send`](Self::poll_send).
+    /// Sends a reply; files, and what the socket does not take now, are left to [`poll_send`](Self::poll_send).
     fn send(&mut self, reply: Reply) {
         let mut sending = Sending::new(reply);
-        // An error shows again at the next call, which can report it.
-        let sent = self.socket.send_now(&sending.slices()).unwrap_or(0);
-        if sending.advance(sent) {
-            self.activity.exchanged();
-        } else {
-            let mut in_flight = self.activity.request(false);
-            in_flight.respond();
-            self.sending = Some((Box::new(sending), in_flight));
+        if !sending.is_file() {
+            // An error shows again at the next call, which can report it.
+            let sent = self.socket.send_now(&sending.slices()).unwrap_or(0);
+            if sending.advance(sent) {
+                self.activity.exchanged();
+                return;
+            }
         }
+        let mut in_flight = self.activity.request(false);
+        in_flight.respond();
+        self.sending = Some((Box::new(sending), in_flight));
     }
 }

@@ -3,6 +3,7 @@
 use crate::activity::Activity;
 use crate::connection_metrics::ListenerMetrics;
 use crate::intake::Gate;
+use rustix::net::sockopt::set_tcp_cork;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use socket2::SockRef;
 use std::io::{self, IoSlice};
@@ -41,6 +42,12 @@ impl Socket {
     /// Sets `SO_SNDBUF`, which the kernel otherwise tunes by itself.
     pub(crate) fn set_send_buffer(&self, bytes: usize) {
         let _ = SockRef::from(&self.stream).set_send_buffer_size(bytes);
+    }
+
+    /// Lets the kernel hold back what does not fill a segment (`TCP_CORK`), or send it after all. Returns whether it holds back from
+    /// now on.
+    pub(crate) fn set_corked(&self, corked: bool) -> bool {
+        set_tcp_cork(&self.stream, corked).is_ok() && corked
     }
 
     /// Runs a system call that writes to the socket until it does not ask to wait.

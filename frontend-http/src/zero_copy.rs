@@ -14,10 +14,12 @@
 mod cold;
 mod huge;
 mod queue;
+mod range;
 mod region;
 mod stream;
 
 pub(crate) use queue::{FRAME_MAX, Queue};
+pub(crate) use range::{FileRange, RangeSender, Turn};
 use strata_types::FastPath;
 pub(crate) use stream::ZeroCopyStream;
 

@@ -26,7 +26,7 @@ mod status;
 mod tag;
 mod upload;
 
-pub use blob::{BlobBody, BlobFile, BlobRead, BlobStat};
+pub use blob::{BlobBody, BlobFile, BlobRead, BlobStat, IdleBlobFile};
 pub use config::RegistryConfig;
 pub use context::{Context, Principal};
 pub use error::{BodyError, ErrorEntry, MissingReference, RegistryError};

@@ -8,7 +8,7 @@ use quick_cache::sync::Cache;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
 /// Longest read that is tried on the caller's thread, bytes; copying more would keep other requests of that thread waiting.
@@ -57,6 +57,11 @@ impl BlobFile {
         self.file.as_fd()
     }
 
+    /// The same file without holding it open.
+    pub fn idle(&self) -> IdleBlobFile {
+        IdleBlobFile { file: Arc::downgrade(&self.file), len: self.len, reader: self.reader.clone() }
+    }
+
     /// Reads up to `len` bytes at `offset`: all of them, or what there is up to the blob's end, or
     /// [`READ_BYTES_MAX`] if more was asked for. From the page cache at once, else on a thread that may wait.
     ///
@@ -67,6 +72,30 @@ impl BlobFile {
         let rest = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
         let len = len.min(rest).min(READ_BYTES_MAX);
         self.reader.read(&self.file, offset, len).await
+    }
+}
+
+/// The file of a large blob that is not held open from here: the store's own limit on open files counts, and the space of a removed blob
+/// is free as soon as the store and its readers have let go of it.
+#[derive(Debug, Clone)]
+pub struct IdleBlobFile {
+    file: Weak<dyn DiskFile>,
+    len: u64,
+    reader: Reader,
+}
+
+impl IdleBlobFile {
+    /// Whether somebody has the file open at the moment.
+    pub fn is_open(&self) -> bool {
+        self.file.strong_count() > 0
+    }
+
+    /// The file, if somebody has it open and it has the length of its blob; otherwise [`crate::Engine::open_blob`] says why. Does not
+    /// wait for the disk.
+    pub fn open(&self) -> Option<BlobFile> {
+        let file = self.file.upgrade()?;
+        let is_whole = file.len().is_ok_and(|len| len == self.len);
+        is_whole.then(|| BlobFile::new(file, self.len, self.reader.clone()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::Refusal;
 use crate::exchange::Exchange;
-use crate::hot::Keepable;
+use crate::hot::{Keepable, Kept};
 use crate::range::Selection;
 use crate::response::{Response, blob, no_content, not_modified};
 use http::{Method, StatusCode};
@@ -20,12 +20,13 @@ pub(crate) async fn get(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
         return Ok(not_modified(&digest));
     }
     let selection = exchange.selection(&digest, read.size);
-    let keepable = match (&selection, &read.body) {
-        (Selection::Whole, BlobBody::Bytes(bytes)) => {
-            Some(Keepable { standing: read.standing.clone(), content: Some(bytes.clone()) })
-        }
-        _ => None,
-    };
+    let keepable = (selection == Selection::Whole).then(|| Keepable {
+        standing: read.standing.clone(),
+        content: match &read.body {
+            BlobBody::Bytes(bytes) => Kept::Bytes(bytes.clone()),
+            BlobBody::File(file) => Kept::File(file.idle()),
+        },
+    });
     let mut response = blob::selected(exchange, read, selection)?;
     keepable.map(|keepable| response.extensions_mut().insert(keepable));
     Ok(response)

@@ -3,7 +3,7 @@
 use crate::body::RequestBody;
 use crate::error::Refusal;
 use crate::exchange::Exchange;
-use crate::hot::Keepable;
+use crate::hot::{Keepable, Kept};
 use crate::response::{Response, header, manifest, no_content, not_modified};
 use http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, WARNING};
 use http::{Method, StatusCode};
@@ -20,14 +20,14 @@ pub(crate) async fn get(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
             return Ok(not_modified(&stat.digest));
         }
         let mut response = manifest::head(&stat);
-        response.extensions_mut().insert(Keepable { standing: stat.standing, content: None });
+        response.extensions_mut().insert(Keepable { standing: stat.standing, content: Kept::Nothing });
         return Ok(response);
     }
     let read = exchange.registry().get_manifest(&exchange.context, &repository, &reference).await?;
     if exchange.is_fresh(&read.digest)? {
         return Ok(not_modified(&read.digest));
     }
-    let keepable = Keepable { standing: read.standing.clone(), content: Some(read.bytes.clone()) };
+    let keepable = Keepable { standing: read.standing.clone(), content: Kept::Bytes(read.bytes.clone()) };
     let mut response = manifest::whole(exchange, read)?;
     response.extensions_mut().insert(keepable);
     Ok(response)

@@ -1,12 +1,16 @@
-//! An answer from memory on its way to the socket: three slices, one system call.
+//! An answer from memory on its way to the socket: three slices, one system call; or the head of one and the file behind it.
 
 use crate::request_log::RequestLog;
+use crate::socket::{Socket, send_slices};
 use crate::transfer::TransferWatch;
+use crate::zero_copy::{FileRange, RangeSender};
 use bytes::Bytes;
+use rustix::net::SendFlags;
 use rustix::time::{ClockId, clock_gettime};
 use std::cell::RefCell;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 /// Bytes of a date in a header field (RFC 9110 §5.6.7).
@@ -23,9 +27,27 @@ pub struct Reply {
     /// The request's id.
     pub(crate) id: Arc<str>,
     /// The body.
-    pub(crate) content: Bytes,
+    pub(crate) content: Content,
     /// Where the answer is accounted for.
     pub(crate) log: RequestLog,
+}
+
+/// The body of a [`Reply`].
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// These bytes, perhaps none.
+    Bytes(Bytes),
+    /// A file, which the kernel sends.
+    File(FileRange),
+}
+
+impl Content {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::File(_) => &[],
+        }
+    }
 }
 
 /// The end of a head: the request's id, the date, the empty line.
@@ -58,41 +80,83 @@ impl Tail {
     }
 }
 
-/// A reply of which `sent` bytes have left.
+/// A reply of which `sent` bytes have left, those of a file apart.
 #[derive(Debug)]
 pub(super) struct Sending {
     reply: Reply,
     tail: Tail,
     sent: usize,
+    sender: RangeSender,
 }
 
 impl Sending {
     pub(super) fn new(reply: Reply) -> Self {
         let tail = Tail::new(&reply.id);
-        Self { reply, tail, sent: 0 }
+        Self { reply, tail, sent: 0, sender: RangeSender::default() }
     }
 
-    /// What is left to send.
+    /// Whether the body is a file.
+    pub(super) const fn is_file(&self) -> bool {
+        matches!(self.reply.content, Content::File(_))
+    }
+
+    /// What is left to send from memory.
     pub(super) fn slices(&self) -> [IoSlice<'_>; 3] {
         let mut skip = self.sent;
-        [&*self.reply.head, self.tail.as_slice(), &*self.reply.content].map(|part| {
+        [&*self.reply.head, self.tail.as_slice(), self.reply.content.bytes()].map(|part| {
             let skipped = skip.min(part.len());
             skip -= skipped;
             IoSlice::new(part.get(skipped..).unwrap_or_default())
         })
     }
 
-    /// `bytes` more have left. Returns whether these were the last.
+    /// `bytes` more have left from memory. Returns whether these were the last.
     pub(super) fn advance(&mut self, bytes: usize) -> bool {
-        let head = self.reply.head.len() + self.tail.len;
+        let head = self.head_len();
         let content = |sent: usize| sent.saturating_sub(head);
         self.reply.log.sent((content(self.sent + bytes) - content(self.sent)) as u64);
         self.sent += bytes;
-        let is_over = self.sent >= head + self.reply.content.len();
+        let is_over = !self.is_file() && self.sent >= head + self.reply.content.bytes().len();
         if is_over {
             self.reply.log.finished();
         }
         is_over
+    }
+
+    /// Sends the next part. [`is_over`](Self::is_over) says whether that was the last.
+    ///
+    /// # Errors
+    /// What the socket or the file says.
+    pub(super) fn poll_send(&mut self, cx: &mut Context<'_>, socket: &mut Socket) -> Poll<io::Result<usize>> {
+        let head = self.head_len();
+        if let Content::File(range) = &mut self.reply.content
+            && self.sent >= head
+        {
+            let sent = ready!(self.sender.poll_send(cx, socket, range))?;
+            range.advance(sent);
+            self.reply.log.sent(sent as u64);
+            if range.is_over() {
+                self.reply.log.finished();
+            }
+            return Poll::Ready(Ok(sent));
+        }
+        let more = if self.is_file() { SendFlags::MORE } else { SendFlags::empty() };
+        let send = |stream: &_| send_slices(stream, &self.slices(), SendFlags::NOSIGNAL | more);
+        let sent = ready!(socket.poll_send(cx, send))?;
+        self.advance(sent);
+        Poll::Ready(Ok(sent))
+    }
+
+    /// Whether all has left.
+    pub(super) fn is_over(&self) -> bool {
+        match &self.reply.content {
+            Content::Bytes(bytes) => self.sent >= self.head_len() + bytes.len(),
+            Content::File(range) => range.is_over(),
+        }
+    }
+
+    const fn head_len(&self) -> usize {
+        self.reply.head.len() + self.tail.len
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which file range each stand-in of one connection is for, in the order they were yielded and must be written.
 
+use super::range::FileRange;
 use super::region::Region;
 use crate::body::{FileSource, Progress};
 use bytes::Bytes;
@@ -25,17 +26,9 @@ struct State {
 }
 
 /// The rest of one stand-in.
-#[derive(Debug, Clone)]
-pub(super) struct Pending {
-    pub(super) file: Arc<dyn FileSource>,
-    /// Offset in the file of the next byte to send.
-    pub(super) offset: u64,
-    /// Bytes still to send.
-    pub(super) left: usize,
-    /// The file is known to be in the page cache up to here.
-    pub(super) warm_until: u64,
-    /// The file cannot be sent from: it is read instead.
-    pub(super) unsendable: bool,
+#[derive(Debug)]
+struct Pending {
+    range: FileRange,
     /// Offset in the region of the next byte that hyper will show.
     at: usize,
     progress: Arc<Progress>,
@@ -69,15 +62,8 @@ impl Queue {
         }
         let at = state.cursor;
         state.cursor += len;
-        state.pending.push_back(Pending {
-            file: Arc::clone(file),
-            offset,
-            left: len,
-            warm_until: offset,
-            unsendable: false,
-            at,
-            progress: Arc::clone(progress),
-        });
+        let range = FileRange::new(Arc::clone(file), offset, len);
+        state.pending.push_back(Pending { range, at, progress: Arc::clone(progress) });
         Bytes::from_static(self.region.slice(at, len))
     }
 
@@ -86,11 +72,11 @@ impl Queue {
     /// # Errors
     /// `InvalidData` unless the slice is exactly what is left of the oldest stand-in. Then something between the body and
     /// the socket changed what it carried, and nothing may be sent any more.
-    pub(super) fn front(&self, slice: &[u8]) -> io::Result<Pending> {
+    pub(super) fn front(&self, slice: &[u8]) -> io::Result<FileRange> {
         let state = self.lock();
         match state.pending.front() {
-            Some(front) if front.at == self.region.offset(slice) && front.left == slice.len() => {
-                Ok(front.clone())
+            Some(front) if front.at == self.region.offset(slice) && front.range.left == slice.len() => {
+                Ok(front.range.clone())
             }
             _ => {
                 let reason = "a stand-in for a file range came back changed: the connection is ended, no byte of it is sent";
@@ -104,29 +90,22 @@ impl Queue {
     pub(super) fn advance(&self, sent: usize) {
         let mut state = self.lock();
         let Some(front) = state.pending.front_mut() else { return };
-        let sent = sent.min(front.left);
-        front.left -= sent;
+        let sent = sent.min(front.range.left);
+        front.range.advance(sent);
         front.at += sent;
-        front.offset += sent as u64;
         let progress = Arc::clone(&front.progress);
-        if front.left == 0 {
+        if front.range.is_over() {
             state.pending.pop_front();
         }
         drop(state);
         progress.sent(sent as u64);
     }
 
-    /// Remembers that the oldest range is in the page cache up to `until`.
-    pub(super) fn set_warm(&self, until: u64) {
+    /// Remembers what was found out about the file of the oldest range.
+    pub(super) fn learn(&self, range: &FileRange) {
         if let Some(front) = self.lock().pending.front_mut() {
-            front.warm_until = until;
-        }
-    }
-
-    /// Remembers that the file of the oldest range must be read.
-    pub(super) fn set_unsendable(&self) {
-        if let Some(front) = self.lock().pending.front_mut() {
-            front.unsendable = true;
+            front.range.warm_until = range.warm_until;
+            front.range.unsendable = range.unsendable;
         }
     }
 

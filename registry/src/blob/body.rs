@@ -50,6 +50,11 @@ impl BlobFile {
         self.0.as_fd()
     }
 
+    /// The same file without holding it open.
+    pub fn idle(&self) -> IdleBlobFile {
+        IdleBlobFile(self.0.idle())
+    }
+
     /// Reads from `offset` on: at least one byte and at most `len`, fewer at the end of the blob or where `len` is more than one read
     /// may take.
     ///
@@ -57,5 +62,22 @@ impl BlobFile {
     /// What the disk says.
     pub async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
         self.0.read_at(offset, len).await
+    }
+}
+
+/// A blob's file that is not held open from here, as long as the store has it open for other readers.
+#[derive(Debug, Clone)]
+pub struct IdleBlobFile(strata_engine::IdleBlobFile);
+
+impl IdleBlobFile {
+    /// Whether the store has the file open at the moment.
+    pub fn is_open(&self) -> bool {
+        self.0.is_open()
+    }
+
+    /// The file, if the store has it open and it has the length of its blob; else the blob has to be asked for. Reads nothing from the
+    /// disk.
+    pub fn open(&self) -> Option<BlobFile> {
+        self.0.open().map(BlobFile)
     }
 }

@@ -5,6 +5,6 @@ mod delete;
 mod mount;
 mod read;
 
-pub use body::{BlobBody, BlobFile};
+pub use body::{BlobBody, BlobFile, IdleBlobFile};
 pub(crate) use read::linked;
 pub use read::{BlobRead, BlobStat};

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::activity::Activity;
-use crate::body::{FileSource, Progress};
+use crate::body::{FileSource, Progress, ReadFuture};
 use crate::connection_metrics::ListenerMetrics;
+use crate::zero_copy::range::{SEND_MAX, TURN_BYTES};
+use bytes::Buf;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -152,7 +154,7 @@ async fn who_gives_way_goes_on_by_itself() {
     let (mut stream, _client) = pair().await;
     let stand_in =
         stream.queue.as_ref().unwrap().push(&file(b"0123456789"), 0, 10, &Arc::new(Progress::new(10)));
-    stream.turn = TURN_BYTES;
+    stream.turn = Turn::over();
     let mut pauses = 0;
     let sent = poll_fn(|cx| {
         let polled = Pin::new(&mut stream).poll_write_vectored(cx, &[IoSlice::new(&stand_in)]);
