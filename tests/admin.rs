@@ -11,10 +11,11 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Output;
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use strata_harness::tls::Certificate;
-use strata_harness::{Request, TestRegistry, binary, process, registry};
+use strata_harness::{Request, TestRegistry, binary, process, registry, wait};
 
 fn run(arguments: &[&str]) -> Output {
     process::run(&binary!(), arguments)
@@ -160,4 +161,68 @@ fn wrong_use_is_told_from_failure() {
     expect_refused(&run(&["status", "--data", empty]), 1, &["it is empty"]);
     expect_refused(&run(&["status", "--data", "/nowhere/data"]), 1, &["/nowhere/data"]);
     assert_eq!(std::fs::read_dir(empty).expect("a directory").count(), 0, "a wrong path is no new store");
+}
+
+#[test]
+fn requests_are_small_known_json() {
+    let registry = registry!().start();
+    let endpoint = registry.endpoint();
+    let post = |kind: &str, body: &[u8]| {
+        let request = Request::post("/api/v1/gc").header("content-type", kind).body(body.to_vec());
+        let answer = endpoint.send(&request);
+        (answer.status, answer.json()["errors"][0]["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let json = "application/json";
+    for body in
+        ["{", "[]", "7", "{} x", "{\"dry_run\":\"yes\"}", "{\"dryrun\":true}", "{\"dry_run\":true,\"x\":1}"]
+    {
+        assert_eq!(post(json, body.as_bytes()), (400, "REQUEST_INVALID".to_owned()), "{body}");
+    }
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""] {
+        assert_eq!(post(kind, b"{\"dry_run\":true}"), (415, "REQUEST_INVALID".to_owned()), "{kind}");
+    }
+    assert_eq!(endpoint.post("/api/v1/gc").status, 415, "a POST without a type");
+    let large = format!("{{\"dry_run\":true{}}}", " ".repeat(64 * 1024));
+    assert_eq!(post(json, large.as_bytes()), (413, "TOO_LARGE".to_owned()));
+    let chunked = Request::post("/api/v1/gc").header("content-type", json).chunked(&large.into(), 1000);
+    assert_eq!(endpoint.send(&chunked).status, 413);
+    assert_eq!(post("application/json; charset=utf-8", b"{\"dry_run\":true}"), (200, String::new()));
+}
+
+/// The plan of a run, once there is something to remove.
+fn due(place: &[&str]) -> Value {
+    let plan = || expect_json(&run(&[&["gc", "--dry-run", "--json"], place].concat()));
+    wait::until("something is due", Duration::from_secs(20), || {
+        Some(plan()).filter(|plan| plan["removals"] != Value::Array(Vec::new()))
+    })
+}
+
+#[test]
+fn garbage_is_planned_and_removed_on_demand() {
+    let mut registry =
+        registry!().env("STRATA_STORAGE_UPLOAD_EXPIRY", "1s").env("STRATA_GC_INTERVAL", "0s").start();
+    let repository = registry.repository("a/b");
+    repository.patch(&repository.start_upload(), &vec![7; 1000].into());
+    let server = url(&registry);
+    let plan = due(&["--server", &server]);
+    assert_eq!(plan["counts"]["upload"], serde_json::json!({"objects": 1, "bytes": 1000}), "{plan}");
+    assert_eq!(plan["removals"][0]["repository"], "a/b");
+    let status = expect_json(&run(&["gc", "--status", "--json", "--server", &server]));
+    assert_eq!((&status["runs"], &status["running"]), (&0.into(), &false.into()), "a dry run is no run");
+    let text = expect_text(&run(&["gc", "--server", &server]), 0);
+    assert!(text.starts_with("removed 1 upload: 1000 bytes"), "{text}");
+    let status = expect_json(&run(&["gc", "--status", "--json", "--server", &server]));
+    assert_eq!(status["removed"]["upload"]["objects"], 1, "{status}");
+    assert_eq!(status["last"]["removed_bytes"], 1000);
+    // The same without a server.
+    let repository = registry.repository("a/b");
+    repository.patch(&repository.start_upload(), &vec![7; 500].into());
+    registry.stop();
+    let data = registry.data();
+    let data = data.to_str().expect("UTF-8");
+    let plan = due(&["--data", data]);
+    assert_eq!(plan["counts"]["upload"]["bytes"], 500, "{plan}");
+    let report = expect_json(&run(&["gc", "--json", "--data", data]));
+    assert_eq!(report["removed"]["upload"]["objects"], 1, "{report}");
+    assert!(expect_text(&run(&["gc", "--dry-run", "--data", data]), 0).contains("nothing"));
 }

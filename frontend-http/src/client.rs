@@ -23,8 +23,10 @@ use tokio::time::timeout;
 
 /// How long a server may take to accept a connection, TLS included.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// How long a server may take to answer. Nothing that this API does in one request takes near as long.
-const ANSWER_MAX: Duration = Duration::from_mins(5);
+/// How long a server may take to answer what it does at once.
+const ANSWER_MAX: Duration = Duration::from_mins(2);
+/// How long it may take over what takes as long as there is to do.
+const WAIT_MAX: Duration = Duration::from_hours(24);
 /// Most bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -133,7 +135,7 @@ impl AdminClient {
     /// # Errors
     /// [`ClientError`], but none of its cases of wrong use; so with all that follow.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.ask(Method::GET, path, None).await
+        self.ask(Method::GET, path, None, ANSWER_MAX).await
     }
 
     /// `POST` of a document.
@@ -145,7 +147,19 @@ impl AdminClient {
         path: &str,
         document: &impl Serialize,
     ) -> Result<T, ClientError> {
-        self.ask(Method::POST, path, Some(crate::response::json_bytes(document))).await
+        self.ask(Method::POST, path, Some(crate::response::json_bytes(document)), ANSWER_MAX).await
+    }
+
+    /// `POST` of a document, to be answered when the work is done, however long that takes.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn post_and_wait<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.ask(Method::POST, path, Some(crate::response::json_bytes(document)), WAIT_MAX).await
     }
 
     /// `DELETE`. The answer's body, if there is one, is not looked at.
@@ -153,7 +167,7 @@ impl AdminClient {
     /// # Errors
     /// As [`get`](Self::get).
     pub async fn delete(&self, path: &str) -> Result<(), ClientError> {
-        self.ask::<Option<IgnoredAny>>(Method::DELETE, path, None).await.map(drop)
+        self.ask::<Option<IgnoredAny>>(Method::DELETE, path, None, ANSWER_MAX).await.map(drop)
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -161,9 +175,11 @@ impl AdminClient {
         method: Method,
         path: &str,
         body: Option<Bytes>,
+        patience: Duration,
     ) -> Result<T, ClientError> {
         let connecting = timeout(CONNECT_MAX, TcpStream::connect((&*self.address.host, self.address.port)));
         let stream = connecting.await.unwrap_or_else(|_| Err(late())).map_err(|error| self.away(error))?;
+        notice_silence(&stream);
         let request = self.request(method, path, body)?;
         let answer = async {
             match &self.tls {
@@ -175,7 +191,7 @@ impl AdminClient {
                 }
             }
         };
-        let (status, text) = timeout(ANSWER_MAX, answer).await.unwrap_or_else(|_| Err(self.cut(late())))?;
+        let (status, text) = timeout(patience, answer).await.unwrap_or_else(|_| Err(self.cut(late())))?;
         self.read(status, &text)
     }
 
@@ -238,6 +254,16 @@ impl AdminClient {
     fn cut(&self, why: impl std::fmt::Display) -> ClientError {
         ClientError::Cut { url: self.url().to_owned(), why: why.to_string() }
     }
+}
+
+/// Lets the system ask now and then whether the other end is still there, so that a long wait ends with it.
+fn notice_silence(stream: &TcpStream) {
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(Duration::from_secs(30))
+        .with_interval(Duration::from_secs(10))
+        .with_retries(6);
+    // Without it the wait ends by its bound.
+    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
 }
 
 fn late() -> io::Error {

@@ -4,6 +4,8 @@
 //! data directory without a server, so that both print the same. Requests refuse members that nobody knows; readers of answers
 //! ignore them, so that an older command line goes with a newer server.
 
+mod gc;
 mod status;
 
+pub use gc::{GcAnswer, GcCounts, GcPlan, GcRemoval, GcReport, GcRequest, GcStatus, GcTally, REMOVALS_MAX};
 pub use status::{Health, Status};

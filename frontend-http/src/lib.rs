@@ -13,7 +13,6 @@ mod error;
 mod exchange;
 mod handler;
 mod hot;
-#[expect(dead_code, reason = "the first request with a body comes with the garbage collection")]
 mod json_body;
 mod memory;
 mod metrics;

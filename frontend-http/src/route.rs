@@ -70,6 +70,8 @@ endpoints! {
     Referrers = "/v2/{name}/referrers/{digest}", "GET, HEAD";
     /// How the store is.
     Status = "/api/v1/status", "GET, HEAD";
+    /// Garbage collection: where it stands, a run.
+    Gc = "/api/v1/gc", "GET, HEAD, POST";
     /// Nothing is there.
     Unknown = "unknown", "";
 }

@@ -11,6 +11,7 @@ use crate::wiring;
 
 mod check;
 mod flags;
+mod gc;
 mod place;
 mod status;
 
@@ -30,6 +31,8 @@ enum Command {
     Serve(ConfigArguments),
     /// Says how a store is: at a running server (--server), or in a data directory that no process is using.
     Status(status::StatusArguments),
+    /// Removes now what is no longer needed, which a server also does by itself; or says what that would be.
+    Gc(gc::GcArguments),
     /// Checks a data directory that no process is using; changes nothing.
     Check(check::CheckArguments),
     /// Checks, shows or prints configurations.
@@ -81,6 +84,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             }
         }
         Command::Status(arguments) => status::run(&arguments),
+        Command::Gc(arguments) => gc::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(ConfigCommand::Check(arguments)) => match arguments.load() {
             Ok(_) => print("the configuration is right\n"),

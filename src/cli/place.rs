@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -136,7 +137,9 @@ impl PlaceArguments {
             return Ok(Place::Server(AdminClient::new(url, self.ca.as_deref())?));
         }
         let settings = self.settings()?;
-        let config = engine_config(&settings);
+        let mut config = engine_config(&settings);
+        // A command does what it was asked for and nothing besides.
+        config.gc.interval = Duration::ZERO;
         let directory = config.data_dir.clone();
         let cannot = |why: String| {
             Refusal::new(format!("cannot open the data directory {}: {why}", directory.display()))

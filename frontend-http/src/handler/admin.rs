@@ -4,6 +4,7 @@
 //! (`{"errors":[{"code","message"}]}`); a method that changes something takes a body only as `application/json`. No request names a path of
 //! the server's file system. Who may call it is decided by the use case.
 
+mod gc;
 mod status;
 
 use crate::body::RequestBody;
@@ -20,10 +21,12 @@ pub(crate) async fn dispatch(
     exchange: &Exchange<'_>,
     endpoint: Endpoint,
     method: &Method,
-    _body: &mut RequestBody,
+    body: &mut RequestBody,
 ) -> Result<Response, Refusal> {
     let answered = match (endpoint, method.as_str()) {
         (Endpoint::Status, "GET") => status::get(exchange).await,
+        (Endpoint::Gc, "GET") => gc::get(exchange),
+        (Endpoint::Gc, "POST") => gc::run(exchange, body).await,
         (_, _) => Err(Refusal::method_not_allowed(endpoint.methods())),
     };
     answered.map(|mut response| {
