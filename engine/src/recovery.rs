@@ -45,6 +45,7 @@ pub(crate) fn recover(
     let generation_next =
         [buried, found, named].into_iter().flatten().map(|last| last + 1).fold(settled, u64::max);
     let position = recovery.cut_segments()?;
+    recovery.forget_cut_frames(position, &mut batch)?;
     if generation_next != settled {
         batch.set_settled(generation_next);
     }
@@ -115,6 +116,7 @@ impl Recovery<'_> {
     /// Removes the files of tombstones, and with `batch` the tombstones. Returns the greatest generation among them.
     fn bury(&self, batch: &mut Batch) -> Result<Option<u64>, EngineError> {
         let mut directories = BTreeSet::new();
+        let mut segments = false;
         let mut after = None;
         let mut last = None;
         loop {
@@ -122,7 +124,18 @@ impl Recovery<'_> {
             let full = page.len() == PAGE_ROWS;
             after = page.last().map(|(item, _)| *item);
             for (item, _) in page {
-                let TombstoneItem::File { generation } = item else { continue };
+                let generation = match item {
+                    TombstoneItem::File { generation } => generation,
+                    // Dead bytes inside a file, for the sweeper.
+                    TombstoneItem::Frame { .. } => continue,
+                    TombstoneItem::Segment { segment } => {
+                        if self.bury_segment(segment)? {
+                            batch.delete_tombstone(item);
+                            segments = true;
+                        }
+                        continue;
+                    }
+                };
                 if self.view.generation(generation)?.is_some() {
                     // Cannot be; but if it is, bytes that a row names are worth more than the space.
                     tracing::error!(generation, "a tombstone names a file that a row names too; both stay");
@@ -138,7 +151,44 @@ impl Recovery<'_> {
             }
         }
         self.sync_all(&directories)?;
+        if segments {
+            self.sync(Path::new(SEGMENTS))?;
+        }
         Ok(last)
+    }
+
+    fn bury_segment(&self, segment: u32) -> Result<bool, EngineError> {
+        if self.view.last_frame(segment)?.is_some() {
+            // As with files.
+            tracing::error!(segment, "a tombstone names a segment that has frames; both stay");
+            return Ok(false);
+        }
+        self.remove(&segment::path(segment))?;
+        Ok(true)
+    }
+
+    /// Removes, with `batch`, the tombstones of frames at `position` or behind: their bytes are cut off, and others will stand
+    /// there.
+    fn forget_cut_frames(&self, position: Position, batch: &mut Batch) -> Result<(), EngineError> {
+        let Position { segment, offset } = position;
+        let mut after = match (segment.checked_sub(1), offset.checked_sub(1)) {
+            (_, Some(offset)) => TombstoneItem::Frame { segment, offset },
+            (Some(segment), None) => TombstoneItem::Frame { segment, offset: u64::MAX },
+            (None, None) => TombstoneItem::File { generation: u64::MAX },
+        };
+        loop {
+            let page = self.view.tombstones(Some(after), PAGE_ROWS)?;
+            let full = page.len() == PAGE_ROWS;
+            for (item, _) in page {
+                after = item;
+                if matches!(item, TombstoneItem::Frame { .. }) {
+                    batch.delete_tombstone(item);
+                }
+            }
+            if !full {
+                return Ok(());
+            }
+        }
     }
 
     /// Syncs directories of blob files, where they exist.

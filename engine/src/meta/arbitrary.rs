@@ -42,6 +42,7 @@ pub(crate) fn tombstone_item() -> impl Strategy<Value = TombstoneItem> {
     prop_oneof![
         any::<u64>().prop_map(|generation| TombstoneItem::File { generation }),
         (any::<u32>(), any::<u64>()).prop_map(|(segment, offset)| TombstoneItem::Frame { segment, offset }),
+        any::<u32>().prop_map(|segment| TombstoneItem::Segment { segment }),
     ]
 }
 
@@ -90,6 +91,9 @@ fn store_key() -> impl Strategy<Value = Key> {
         any::<u64>().prop_map(|generation| Key::Generation { generation }),
         (any::<u32>(), any::<u64>()).prop_map(|(segment, offset)| Key::Frame { segment, offset }),
         (time(), gc_item()).prop_map(|(at, item)| Key::Gc { at, item }),
+        gc_item().prop_map(|item| Key::GcSince { item }),
+        // Format 1 was in use in these years only.
+        (0..1_u64 << 50, gc_item()).prop_map(|(at, item)| Key::GcFormat1 { at: UnixMillis(at), item }),
         any::<[u8; 16]>().prop_map(|id| Key::Upload { id: UploadId::from_bytes(id) }),
         any::<u64>().prop_map(|number| Key::Event { number }),
         (digest(), any::<[u8; 16]>()).prop_map(|(digest, id)| Key::Lease { digest, id: LeaseId(id) }),

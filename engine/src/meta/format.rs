@@ -11,7 +11,10 @@ use crate::error::EngineError;
 use std::sync::mpsc;
 
 /// The version of the format that this program writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
+/// The oldest version that this program reads, and makes its own when it opens a store. What differs is in `docs/format.md`: rows that
+/// version 1 wrote mean the same today.
+const FORMAT_VERSION_MIN: u32 = 1;
 
 /// Names of the facts, behind `!`.
 pub(crate) const FORMAT: &str = "format";
@@ -27,7 +30,7 @@ pub struct StoreIdentity {
     pub format_version: u32,
 }
 
-/// Reads the identity of a store; a store without any row is given one.
+/// Reads the identity of a store; a store without any row is given one, one of an older format becomes one of this format.
 ///
 /// # Errors
 /// [`EngineError::FormatVersion`] where it is another version's, [`EngineError::Corrupt`] where the rows are missing or
@@ -39,7 +42,12 @@ pub fn prepare(
 ) -> Result<StoreIdentity, EngineError> {
     let view = View::new(store.view()?);
     if let Some(identity) = identity(&view)? {
-        return Ok(identity);
+        if identity.format_version != FORMAT_VERSION {
+            let mut batch = Batch::new(now);
+            batch.put(key::meta(FORMAT), FormatRecord { version: FORMAT_VERSION }.encode());
+            commit(store, batch)?;
+        }
+        return Ok(StoreIdentity { format_version: FORMAT_VERSION, ..identity });
     }
     let mut store_id = [0; 16];
     entropy.fill(&mut store_id)?;
@@ -65,7 +73,7 @@ pub fn identity(view: &View) -> Result<Option<StoreIdentity>, EngineError> {
         };
     };
     let found = FormatRecord::decode(format)?.version;
-    if found != FORMAT_VERSION {
+    if !(FORMAT_VERSION_MIN..=FORMAT_VERSION).contains(&found) {
         return Err(EngineError::FormatVersion { found, supported: FORMAT_VERSION });
     }
     let store_id = view.raw(&key::meta(STORE_ID))?;

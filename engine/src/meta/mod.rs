@@ -35,9 +35,9 @@ pub use memory::MemoryStore;
 pub use record::{
     BlobRecord, Edge, EdgeRole, Edges, Event, EventKind, FrameRecord, GcItem, GenerationOwner, HashState,
     HistoryRecord, LeaseId, LeaseRecord, LinkRecord, ManifestRecord, Placement, RepositoryRecord, RoleSet,
-    TagRecord, TombstoneItem, TombstoneRecord, UploadRecord,
+    SinceRecord, TagRecord, TombstoneItem, TombstoneRecord, UploadRecord,
 };
 pub use rocks::{RocksConfig, RocksStore};
 pub use store::{CommitDone, Committed, MetaStore, MetaView};
 pub use verb::ManifestPut;
-pub use view::{Lease, View};
+pub use view::{Lease, Queued, View};

@@ -123,6 +123,9 @@ impl Checker<'_> {
         let named = match item {
             TombstoneItem::File { generation } => self.view.raw(&key::generation(generation))?,
             TombstoneItem::Frame { segment, offset } => self.view.raw(&key::frame(segment, offset))?,
+            TombstoneItem::Segment { segment } => {
+                self.view.raw_last(&key::frames(segment))?.map(|(key, _)| key)
+            }
         };
         if named.is_some() {
             self.disagrees(row, "the index of places, which still names the bytes");

@@ -161,8 +161,8 @@ impl Checker<'_> {
             Key::Upload { id } => self.upload(bytes, id, value)?,
             Key::Tombstone { item } => self.tombstone(bytes, *item)?,
             Key::Lease { .. } => self.summary.leases += 1,
-            Key::Gc { .. } => self.summary.gc_entries += 1,
-            Key::Event { .. } | Key::Meta { .. } | Key::Reserved { .. } => {}
+            Key::Gc { .. } | Key::GcFormat1 { .. } => self.summary.gc_entries += 1,
+            Key::GcSince { .. } | Key::Event { .. } | Key::Meta { .. } | Key::Reserved { .. } => {}
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ impl Checker<'_> {
         let mut after: Option<Bytes> = None;
         while let Ok(rows) = self.view.raw_page(&[table::GC], after.as_deref(), super::PAGE_ROWS) {
             let items = rows.iter().filter_map(|(row, _)| match Key::decode(row) {
-                Ok(Key::Gc { item, .. }) => Some(Queued::of(&item)),
+                Ok(Key::Gc { item, .. } | Key::GcFormat1 { item, .. }) => Some(Queued::of(&item)),
                 _ => None,
             });
             self.queued.0.extend(items);

@@ -136,7 +136,11 @@ fn every_row_that_is_removed_is_missed() {
         let key = Key::decode(&bytes).unwrap();
         let told = match &key {
             // Rows that come and go by themselves, and the front of the log, which may be trimmed.
-            Key::Gc { .. } | Key::Lease { .. } | Key::Tombstone { .. } | Key::Event { number: 1 } => false,
+            Key::Gc { .. }
+            | Key::GcSince { .. }
+            | Key::Lease { .. }
+            | Key::Tombstone { .. }
+            | Key::Event { number: 1 } => false,
             // An older move of a tag: history may be trimmed.
             Key::TagMove { repository, tag, .. } => {
                 let last =

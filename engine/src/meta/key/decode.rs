@@ -1,10 +1,10 @@
 //! Keys back into what they name. Takes any bytes: what is not a key of a known table is [`EngineError::Corrupt`].
 
 use super::{
-    GC_BLOB, GC_LINK, GC_MANIFEST, GC_MANIFEST_BYTES, TOMBSTONE_FILE, TOMBSTONE_FRAME, back_edge, blob,
-    blob_repository, edges, event, frame, gc, generation, lease, link, manifest, manifest_bytes,
-    manifest_repository, manifest_tag, meta, referrer, repository, reserved, table, tag, tag_move, tombstone,
-    upload,
+    GC_BLOB, GC_LINK, GC_MANIFEST, GC_MANIFEST_BYTES, GC_SINCE, TOMBSTONE_FILE, TOMBSTONE_FRAME,
+    TOMBSTONE_SEGMENT, back_edge, blob, blob_repository, edges, event, frame, gc, gc_format_1, gc_since,
+    generation, lease, link, manifest, manifest_bytes, manifest_repository, manifest_tag, meta, referrer,
+    repository, reserved, table, tag, tag_move, tombstone, upload,
 };
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
@@ -45,8 +45,12 @@ pub enum Key {
     Manifest { repository: RepositoryName, digest: Digest },
     /// `n` D name.
     ManifestRepository { digest: Digest, repository: RepositoryName },
-    /// `q` u64 kind name 0 D.
+    /// `q` kind u64 name 0 D.
     Gc { at: UnixMillis, item: GcItem },
+    /// `q` kind + 16 name 0 D.
+    GcSince { item: GcItem },
+    /// `q` u64 kind name 0 D, as format 1 wrote it.
+    GcFormat1 { at: UnixMillis, item: GcItem },
     /// `r` name.
     Repository { repository: RepositoryName },
     /// `t` name 0 tag.
@@ -82,6 +86,8 @@ impl Key {
             Self::Manifest { repository, digest } => manifest(repository, digest),
             Self::ManifestRepository { digest, repository } => manifest_repository(digest, repository),
             Self::Gc { at, item } => gc(*at, item),
+            Self::GcSince { item } => gc_since(item),
+            Self::GcFormat1 { at, item } => gc_format_1(*at, item),
             Self::Repository { repository: name } => repository(name),
             Self::Tag { repository, tag: name } => tag(repository, name),
             Self::Upload { id } => upload(id),
@@ -134,7 +140,7 @@ impl Key {
             table::MANIFEST_REPOSITORY => {
                 Self::ManifestRepository { digest: parts.digest()?, repository: repository_of(parts.rest())? }
             }
-            table::GC => Self::Gc { at: UnixMillis(parts.u64()?), item: parts.gc_item()? },
+            table::GC => parts.gc()?,
             table::REPOSITORY => Self::Repository { repository: repository_of(parts.rest())? },
             table::TAG => Self::Tag { repository: parts.name()?, tag: tag_of(parts.rest())? },
             table::UPLOAD => Self::Upload { id: UploadId::from_bytes(parts.array()?) },
@@ -179,6 +185,8 @@ impl fmt::Display for Key {
                 write!(f, "manifest's repository {digest} {repository}")
             }
             Self::Gc { at, item } => write!(f, "gc queue {} {item:?}", at.0),
+            Self::GcSince { item } => write!(f, "gc queued since {item:?}"),
+            Self::GcFormat1 { at, item } => write!(f, "gc queue of format 1 {} {item:?}", at.0),
             Self::Repository { repository } => write!(f, "repository {repository}"),
             Self::Tag { repository, tag } => write!(f, "tag {repository}:{tag}"),
             Self::Upload { id } => write!(f, "upload session {id}"),
@@ -192,6 +200,9 @@ impl fmt::Display for Key {
             }
             Self::Tombstone { item: TombstoneItem::Frame { segment, offset } } => {
                 write!(f, "tombstone of frame {segment:08x} {offset}")
+            }
+            Self::Tombstone { item: TombstoneItem::Segment { segment } } => {
+                write!(f, "tombstone of segment {segment:08x}")
             }
         }
     }
@@ -263,8 +274,28 @@ impl<'a> Parts<'a> {
         std::mem::take(&mut self.0)
     }
 
-    fn gc_item(&mut self) -> Option<GcItem> {
-        let [kind] = self.array()?;
+    fn gc(&mut self) -> Option<Key> {
+        match self.0.first()? {
+            0 => {
+                let (at, kind) = (UnixMillis(self.u64()?), self.byte()?);
+                Some(Key::GcFormat1 { at, item: self.gc_item(kind)? })
+            }
+            1..GC_SINCE => {
+                let (kind, at) = (self.byte()?, UnixMillis(self.u64()?));
+                Some(Key::Gc { at, item: self.gc_item(kind)? })
+            }
+            _ => {
+                let kind = self.byte()?.checked_sub(GC_SINCE)?;
+                Some(Key::GcSince { item: self.gc_item(kind)? })
+            }
+        }
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.array().map(|[byte]| byte)
+    }
+
+    fn gc_item(&mut self, kind: u8) -> Option<GcItem> {
         let name = self.until_zero()?;
         let digest = self.digest()?;
         match kind {
@@ -280,6 +311,7 @@ impl<'a> Parts<'a> {
         match self.array()? {
             [TOMBSTONE_FILE] => Some(TombstoneItem::File { generation: self.u64()? }),
             [TOMBSTONE_FRAME] => Some(TombstoneItem::Frame { segment: self.u32()?, offset: self.u64()? }),
+            [TOMBSTONE_SEGMENT] => Some(TombstoneItem::Segment { segment: self.u32()? }),
             _ => None,
         }
     }

@@ -72,13 +72,18 @@ pub(crate) mod table {
 }
 
 /// Codes of [`GcItem`] in keys.
-pub(super) const GC_LINK: u8 = 1;
-pub(super) const GC_MANIFEST: u8 = 2;
-pub(super) const GC_BLOB: u8 = 3;
-pub(super) const GC_MANIFEST_BYTES: u8 = 4;
+pub(crate) const GC_LINK: u8 = 1;
+pub(crate) const GC_MANIFEST: u8 = 2;
+pub(crate) const GC_BLOB: u8 = 3;
+pub(crate) const GC_MANIFEST_BYTES: u8 = 4;
+/// Added to the code where the row says since when the item is queued.
+pub(super) const GC_SINCE: u8 = 0x10;
+/// Stands in front of the time in the queue of format 1, as long as milliseconds fit into 56 bits.
+const GC_FORMAT_1: u8 = 0;
 /// Codes of [`TombstoneItem`] in keys.
 pub(super) const TOMBSTONE_FILE: u8 = 1;
 pub(super) const TOMBSTONE_FRAME: u8 = 2;
+pub(super) const TOMBSTONE_SEGMENT: u8 = 3;
 
 /// Puts a key together.
 struct Builder(Vec<u8>);
@@ -290,14 +295,41 @@ pub(crate) fn event(number: u64) -> Bytes {
     Builder::new(table::EVENT).u64(number).done()
 }
 
-/// `q` u64 kind name 0 D: what to look at again.
-pub(crate) fn gc(at: UnixMillis, item: &GcItem) -> Bytes {
-    let (kind, name, digest) = match item {
+/// Kind, name and digest of an item, as they stand in keys.
+fn gc_parts(item: &GcItem) -> (u8, &str, &Digest) {
+    match item {
         GcItem::Link { repository, digest } => (GC_LINK, repository.as_str(), digest),
         GcItem::Manifest { repository, digest } => (GC_MANIFEST, repository.as_str(), digest),
         GcItem::Blob { digest } => (GC_BLOB, "", digest),
         GcItem::ManifestBytes { digest } => (GC_MANIFEST_BYTES, "", digest),
-    };
+    }
+}
+
+/// `q` kind: the queue of one kind, oldest first.
+pub(crate) fn gc_kind(kind: u8) -> Bytes {
+    Builder::new(table::GC).byte(kind).done()
+}
+
+/// `q` kind u64 name 0 D: what to look at again.
+pub(crate) fn gc(at: UnixMillis, item: &GcItem) -> Bytes {
+    let (kind, name, digest) = gc_parts(item);
+    Builder::new(table::GC).byte(kind).u64(at.0).name(name).digest(digest).done()
+}
+
+/// `q` kind + 16 name 0 D: since when an item is queued.
+pub(crate) fn gc_since(item: &GcItem) -> Bytes {
+    let (kind, name, digest) = gc_parts(item);
+    Builder::new(table::GC).byte(kind + GC_SINCE).name(name).digest(digest).done()
+}
+
+/// `q` 0: the queue as format 1 wrote it.
+pub(crate) fn gc_format_1_all() -> Bytes {
+    gc_kind(GC_FORMAT_1)
+}
+
+/// `q` u64 kind name 0 D: an entry of that queue.
+pub(crate) fn gc_format_1(at: UnixMillis, item: &GcItem) -> Bytes {
+    let (kind, name, digest) = gc_parts(item);
     Builder::new(table::GC).u64(at.0).byte(kind).name(name).digest(digest).done()
 }
 
@@ -307,6 +339,7 @@ pub(crate) fn tombstone(item: TombstoneItem) -> Bytes {
     match item {
         TombstoneItem::File { generation } => builder.byte(TOMBSTONE_FILE).u64(generation),
         TombstoneItem::Frame { segment, offset } => builder.byte(TOMBSTONE_FRAME).u32(segment).u64(offset),
+        TombstoneItem::Segment { segment } => builder.byte(TOMBSTONE_SEGMENT).u32(segment),
     }
     .done()
 }

@@ -80,6 +80,30 @@ pub enum TombstoneItem {
         /// Where the frame starts, bytes.
         offset: u64,
     },
+    /// A whole segment file, of which no row names a frame any more.
+    Segment {
+        /// The segment's number.
+        segment: u32,
+    },
+}
+
+/// Since when something is queued for garbage collection: an entry of an earlier time means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SinceRecord {
+    /// The time of the entry that counts.
+    pub at: UnixMillis,
+}
+
+impl Record for SinceRecord {
+    const NAME: &'static str = "queued since";
+
+    fn write(&self, to: &mut Writer) {
+        to.time(self.at);
+    }
+
+    fn read(from: &mut Reader) -> Result<Self, EngineError> {
+        Ok(Self { at: from.time()? })
+    }
 }
 
 /// When and what a tombstone frees.

@@ -13,7 +13,7 @@ mod upload;
 
 pub use blob::{BlobRecord, FrameRecord, GenerationOwner, Placement};
 pub use event::{Event, EventKind};
-pub use gc::{GcItem, LeaseId, LeaseRecord, TombstoneItem, TombstoneRecord};
+pub use gc::{GcItem, LeaseId, LeaseRecord, SinceRecord, TombstoneItem, TombstoneRecord};
 pub use manifest::{BackEdge, Edge, EdgeRole, Edges, ManifestBytes, ManifestRecord, Referrer, RoleSet};
 pub use meta::{FormatRecord, SettledRecord, StoreIdRecord};
 pub use repository::{HistoryRecord, LinkRecord, RepositoryRecord, TagRecord};
@@ -102,10 +102,12 @@ pub fn decode_row(key: &Key, value: Bytes) -> Result<(), EngineError> {
         Key::Upload { .. } => UploadRecord::decode(value).map(drop),
         Key::Event { .. } => Event::decode(value).map(drop),
         Key::Lease { .. } => LeaseRecord::decode(value).map(drop),
+        Key::GcSince { .. } => SinceRecord::decode(value).map(drop),
         Key::Tombstone { .. } => TombstoneRecord::decode(value).map(drop),
         Key::BlobRepository { .. }
         | Key::ManifestRepository { .. }
         | Key::Gc { .. }
+        | Key::GcFormat1 { .. }
         | Key::ManifestTag { .. } => Presence::decode(value).map(drop),
     }
 }

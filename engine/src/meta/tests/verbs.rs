@@ -4,10 +4,11 @@ use super::{apply, errors, memory, view};
 use crate::clock::UnixMillis;
 use crate::entropy::SeededEntropy;
 use crate::error::EngineError;
+use crate::meta::record::{FormatRecord, Record, SinceRecord};
 use crate::meta::{
     Batch, BlobRecord, Edge, EdgeRole, EventKind, FORMAT_VERSION, GcItem, GenerationOwner, HashState,
     LeaseId, ManifestPut, MemoryStore, MetaStore, Placement, TombstoneItem, UploadRecord, View, commit,
-    digest_of, key, prepare,
+    digest_of, identity, key, prepare,
 };
 use bytes::Bytes;
 use strata_types::{Algorithm, Digest, RepositoryName, Tag, UploadId};
@@ -70,12 +71,63 @@ fn a_store_is_prepared_once() {
 }
 
 #[test]
+fn a_store_of_format_1_becomes_one_of_this_format() {
+    let store = memory();
+    store.corrupt(key::meta("format"), Some(FormatRecord { version: 1 }.encode()));
+    assert_eq!(identity(&view(&*store)).unwrap().unwrap().format_version, 1, "it can be read as it is");
+    let item = GcItem::Blob { digest: digest("x") };
+    store.corrupt(key::gc_format_1(UnixMillis(5), &item), Some(Bytes::from_static(b"\x01")));
+    let opened = prepare(&*store, &SeededEntropy::new(1), UnixMillis(1)).unwrap();
+    assert_eq!(opened.format_version, FORMAT_VERSION);
+    assert_eq!(identity(&view(&*store)).unwrap(), Some(opened));
+    // Its queue is taken over when somebody looks at it.
+    assert_eq!(queued(&*store), []);
+    let old = view(&*store).gc_queue_format_1(9).unwrap();
+    assert_eq!(old, [(UnixMillis(5), item.clone())]);
+    apply(&*store, |batch, _| {
+        batch.renew_gc(UnixMillis(5), &item);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(queued(&*store), [item]);
+    assert_eq!(view(&*store).gc_queue_format_1(9).unwrap(), []);
+}
+
+#[test]
+fn the_latest_entry_of_a_manifest_is_known() {
+    let store = memory();
+    let item = GcItem::Manifest { repository: name("a"), digest: digest("m") };
+    for at in [3, 7] {
+        let mut batch = Batch::new(UnixMillis(at));
+        batch.queue_gc(&item);
+        commit(&*store, batch).unwrap();
+    }
+    let since = view(&*store).gc_since(&item).unwrap().unwrap();
+    assert_eq!((since.at, queued(&*store).len()), (UnixMillis(7), 2));
+    let stale = |since| {
+        apply(&*store, |batch, _| {
+            batch.delete_gc_stale(UnixMillis(3), &item, since);
+            Ok(())
+        })
+    };
+    assert!(matches!(stale(SinceRecord { at: UnixMillis(6) }), Err(EngineError::Conflict)));
+    stale(since).unwrap();
+    assert_eq!(queued(&*store), std::slice::from_ref(&item));
+    apply(&*store, |batch, _| {
+        batch.delete_gc(UnixMillis(7), &item);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!((queued(&*store), view(&*store).gc_since(&item).unwrap()), (vec![], None));
+}
+
+#[test]
 fn a_store_of_another_version_or_none_is_refused() {
     let store = memory();
-    store.corrupt(key::meta("format"), Some(Bytes::from_static(b"\x01\x02\x00\x00\x00")));
+    store.corrupt(key::meta("format"), Some(Bytes::from_static(b"\x01\x03\x00\x00\x00")));
     let refused = prepare(&*store, &SeededEntropy::new(1), UnixMillis(1));
     assert!(
-        matches!(refused, Err(EngineError::FormatVersion { found: 2, supported: FORMAT_VERSION })),
+        matches!(refused, Err(EngineError::FormatVersion { found: 3, supported: FORMAT_VERSION })),
         "{refused:?}"
     );
     store.corrupt(key::meta("format"), None);
@@ -233,10 +285,9 @@ fn deleting_a_manifest_queues_what_it_held() {
     assert_eq!(
         queued(&*store),
         [
+            GcItem::Link { repository: name("a"), digest: digest("x") },
             GcItem::Manifest { repository: name("a"), digest: digest("signature") },
             GcItem::ManifestBytes { digest: digest("m") },
-            // Behind the time that its link had, which was the same moment.
-            GcItem::Link { repository: name("a"), digest: digest("x") },
         ]
     );
     let now = view(&*store);

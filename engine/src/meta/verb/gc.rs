@@ -3,15 +3,25 @@
 use crate::clock::UnixMillis;
 use crate::meta::batch::{Batch, Expectation};
 use crate::meta::key;
-use crate::meta::record::{GcItem, LeaseId, LeaseRecord, Presence, Record, TombstoneItem, TombstoneRecord};
+use crate::meta::record::{
+    GcItem, LeaseId, LeaseRecord, Presence, Record, SinceRecord, TombstoneItem, TombstoneRecord,
+};
 use bytes::Bytes;
 use strata_types::Digest;
+
+/// Whether a row says since when such an item is queued. The row of a link does that itself; a blob waits for nothing.
+const fn has_since(item: &GcItem) -> bool {
+    matches!(item, GcItem::Manifest { .. } | GcItem::ManifestBytes { .. })
+}
 
 impl Batch {
     /// Asks the sweeper to look at something: it may have become garbage. Whatever is garbage has an entry, of whatever time; an
     /// entry need not be of garbage.
     pub fn queue_gc(&mut self, item: &GcItem) {
         self.put(key::gc(self.at(), item), Presence.encode());
+        if has_since(item) {
+            self.put(key::gc_since(item), SinceRecord { at: self.at() }.encode());
+        }
     }
 
     /// Takes an entry off the queue.
@@ -19,6 +29,22 @@ impl Batch {
     // the same batch, what keeps the item (a holder, a tag, a link), or that the item is gone.
     pub fn delete_gc(&mut self, queued_at: UnixMillis, item: &GcItem) {
         self.delete(key::gc(queued_at, item));
+        if has_since(item) {
+            // If it was of a later entry, that one counts without.
+            self.delete(key::gc_since(item));
+        }
+    }
+
+    /// Takes an entry off the queue that has been followed by a later one, which stays.
+    pub fn delete_gc_stale(&mut self, queued_at: UnixMillis, item: &GcItem, since: SinceRecord) {
+        self.expect(Expectation::Equals(key::gc_since(item), since.encode()));
+        self.delete(key::gc(queued_at, item));
+    }
+
+    /// Gives an entry of format 1 its place in the queue.
+    pub fn renew_gc(&mut self, queued_at: UnixMillis, item: &GcItem) {
+        self.delete(key::gc_format_1(queued_at, item));
+        self.put(key::gc(queued_at, item), Presence.encode());
     }
 
     /// Keeps a digest alive until a moment, or prolongs the lease.

@@ -4,8 +4,13 @@ use super::View;
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
 use crate::meta::key::{self, Key, table};
-use crate::meta::record::{GcItem, LeaseId, LeaseRecord, Presence, TombstoneItem, TombstoneRecord};
+use crate::meta::record::{
+    GcItem, LeaseId, LeaseRecord, Presence, SinceRecord, TombstoneItem, TombstoneRecord,
+};
 use strata_types::Digest;
+
+/// An entry of the queue as it is listed: when it was queued, and what.
+pub type Queued = (UnixMillis, GcItem);
 
 /// A lease as it is listed: on what, its id, until when.
 pub type Lease = (Digest, LeaseId, UnixMillis);
@@ -64,17 +69,49 @@ impl View {
         }
     }
 
-    /// What is queued for garbage collection, oldest first, with the time it was queued.
+    /// What is queued for garbage collection, by kind, oldest first, with the time it was queued.
     pub fn gc_queue(
         &self,
         after: Option<&(UnixMillis, GcItem)>,
         limit: usize,
-    ) -> Result<Vec<(UnixMillis, GcItem)>, EngineError> {
+    ) -> Result<Vec<Queued>, EngineError> {
+        let mut queued = Vec::new();
+        for kind in [key::GC_LINK, key::GC_MANIFEST, key::GC_BLOB, key::GC_MANIFEST_BYTES] {
+            queued.extend(self.gc_queue_of(kind, after, limit - queued.len())?);
+        }
+        Ok(queued)
+    }
+
+    /// What of one kind (its code) is queued for garbage collection, oldest first, with the time it was queued.
+    pub fn gc_queue_of(
+        &self,
+        kind: u8,
+        after: Option<&Queued>,
+        limit: usize,
+    ) -> Result<Vec<Queued>, EngineError> {
         let after = after.map(|(at, item)| key::gc(*at, item));
-        self.page(&key::whole(table::GC), after.as_deref(), limit, |key, _: Presence| match key {
+        let prefix = key::gc_kind(kind);
+        // Behind the last entry of this kind, a list of all goes on with the next one.
+        if after.as_ref().is_some_and(|after| **after > *prefix && !after.starts_with(&prefix)) {
+            return Ok(Vec::new());
+        }
+        self.page(&prefix, after.as_deref(), limit, |key, _: Presence| match key {
             Key::Gc { at, item } => Some((at, item)),
             _ => None,
         })
+    }
+
+    /// What a store of format 1 had queued and was not looked at since.
+    pub fn gc_queue_format_1(&self, limit: usize) -> Result<Vec<Queued>, EngineError> {
+        self.page(&key::gc_format_1_all(), None, limit, |key, _: Presence| match key {
+            Key::GcFormat1 { at, item } => Some((at, item)),
+            _ => None,
+        })
+    }
+
+    /// Since when an item is queued, where that is written down.
+    pub fn gc_since(&self, item: &GcItem) -> Result<Option<SinceRecord>, EngineError> {
+        self.record(&key::gc_since(item))
     }
 
     /// Stored bytes that wait to be removed.

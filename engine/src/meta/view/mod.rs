@@ -7,7 +7,7 @@ mod manifest;
 mod repository;
 mod upload;
 
-pub use gc::Lease;
+pub use gc::{Lease, Queued};
 
 use super::key::Key;
 use super::record::Record;
