@@ -3,6 +3,7 @@
 //! Async and `Send`, on any runtime. What changes the store runs on the engine's own threads to its end: dropping a future
 //! loses the answer, never the work, and tears nothing.
 
+use crate::backup::{self, Backup, Backups, Holds};
 use crate::blob::{self, BlobBody, Files, Handles, Reader};
 use crate::clock::{Clock, SystemClock, UnixMillis};
 use crate::config::EngineConfig;
@@ -26,6 +27,7 @@ use crate::upload::{self, Sessions, UploadStatus, UploadWriter};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use strata_types::{Algorithm, Digest, FastPath, RepositoryName, Tag, UploadId};
 
 /// Name of the metadata store's directory in a data directory.
@@ -77,6 +79,7 @@ struct Open {
     fast_paths: Vec<FastPath>,
     closed: AtomicBool,
     gc: Driver,
+    backups: Backups,
     _lock: Option<DirLock>,
 }
 
@@ -89,7 +92,9 @@ impl Engine {
     pub fn open(config: EngineConfig) -> Result<Self, EngineError> {
         let directory = config.data_dir.clone();
         make_directory(&directory).map_err(|error| refused(&directory, error))?;
+        backup::refuse_incomplete(&directory)?;
         let lock = DirLock::exclusive(&directory)?;
+        backup::remove_left_over(&directory)?;
         let meta = RocksStore::open(&directory.join(META), &rocks_config(&config))?;
         let (disk, io) = fast_path::open_disk(directory, config.fast_paths.io);
         let ports = Ports {
@@ -122,6 +127,7 @@ impl Engine {
         let gate = Arc::new(Gate::new(Arc::clone(&disk), config.reserve_bytes));
         let counters = Arc::<Counters>::default();
         let pending = Arc::<Pending>::default();
+        let holds = Arc::<Holds>::default();
         let pool = |name: &str, count| {
             Pool::start(name, count).map(Arc::new).map_err(|error| EngineError::io("starting threads", error))
         };
@@ -133,6 +139,7 @@ impl Engine {
             Arc::clone(&gate),
             Arc::clone(&writers),
             Arc::clone(&pending),
+            Arc::clone(&holds),
             recovered.generation_next,
             config.fast_paths.direct_io,
         );
@@ -159,12 +166,21 @@ impl Engine {
             writers,
             hashers,
             files,
+            holds,
             pending,
         };
         let store = Arc::new(store);
         let gc =
             Driver::start(Arc::clone(&store)).map_err(|error| EngineError::io("starting threads", error))?;
-        let open = Open { store, identity, fast_paths, closed: AtomicBool::new(false), gc, _lock: lock };
+        let open = Open {
+            store,
+            identity,
+            fast_paths,
+            closed: AtomicBool::new(false),
+            gc,
+            backups: Backups::default(),
+            _lock: lock,
+        };
         Ok(Self { open: Arc::new(open) })
     }
 
@@ -347,6 +363,36 @@ impl Engine {
         self.open.gc.status()
     }
 
+    /// Begins a backup: what the store has now stays there, to be copied, as long as the hold lives, which is `hold` from now on.
+    ///
+    /// # Errors
+    /// [`EngineError::BackupsUnderWay`]; [`EngineError::NoSpace`] below the reserve; [`EngineError::Poisoned`];
+    /// [`EngineError::Closed`], [`EngineError::Io`].
+    pub async fn start_backup(&self, hold: Duration) -> Result<Backup, EngineError> {
+        self.open.backups.start(self.store(), hold).await
+    }
+
+    /// Lets the hold of a backup live for `hold` from now on.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] where it has ended: what it named may be gone.
+    pub fn renew_backup(&self, id: &str, hold: Duration) -> Result<Backup, EngineError> {
+        self.open.backups.renew(self.store(), id, hold)
+    }
+
+    /// Ends a backup and removes its checkpoint. Blocks.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`] where it has ended.
+    pub fn end_backup(&self, id: &str) -> Result<(), EngineError> {
+        self.open.backups.end(id)
+    }
+
+    /// The backups that are under way.
+    pub fn backups(&self) -> Vec<Backup> {
+        self.open.backups.list(self.store())
+    }
+
     /// What the engine did since it was opened, and what it holds now.
     pub fn metrics(&self) -> EngineMetrics {
         let store = self.store();
@@ -401,6 +447,8 @@ impl Open {
         }
         let store = &self.store;
         self.gc.stop();
+        // What waited for them is removed before the threads that do so end.
+        self.backups.close();
         store.gate.close();
         store.buffers.close();
         store.pending.wait_for_none();

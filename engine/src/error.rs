@@ -93,6 +93,31 @@ pub enum EngineError {
         /// What this program knows.
         supported: u32,
     },
+    /// The directory holds a part of a backup.
+    #[error(
+        "{} holds a backup that has not come to its end. Make it again with `strata backup`, or use another one", path.display()
+    )]
+    IncompleteBackup {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A backup cannot be made into the directory.
+    #[error("no backup can be made into {}: {why}", path.display())]
+    BackupTarget {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        why: &'static str,
+    },
+    /// So many backups are under way already.
+    #[error("{max} backups are under way already")]
+    BackupsUnderWay {
+        /// How many there may be.
+        max: usize,
+    },
+    /// Whoever asked for it gave it up.
+    #[error("it was given up")]
+    Interrupted,
     /// An earlier write failed, so the outcome of writes is unknown: the store refuses them until it is opened again.
     #[error(
         "the store stopped accepting writes after a failure: {why}. Reads go on. Check the disk (space, health, kernel \

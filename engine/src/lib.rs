@@ -3,6 +3,7 @@
 //! Knows bytes, digests and the edges between them. Knows no HTTP, no JSON, no account and no manifest format: the
 //! service layer parses and hands down what follows from it.
 
+pub mod backup;
 pub mod blob;
 pub mod check;
 pub mod clock;
@@ -27,6 +28,7 @@ mod store;
 mod sync;
 pub mod upload;
 
+pub use backup::Backup;
 pub use blob::{BlobBody, BlobFile, IdleBlobFile};
 pub use clock::{Clock, SystemClock, UnixMillis};
 pub use config::EngineConfig;

@@ -1,5 +1,6 @@
 //! What an open store consists of: the parts that the engine's verbs share. No verb lives here.
 
+use crate::backup::Holds;
 use crate::blob::{Files, Handles, Reader};
 use crate::clock::{Clock, UnixMillis};
 use crate::config::EngineConfig;
@@ -35,6 +36,8 @@ pub(crate) struct Store {
     pub(crate) handles: Arc<Handles>,
     pub(crate) appender: Appender,
     pub(crate) sessions: Arc<Sessions>,
+    /// What keeps files from being removed.
+    pub(crate) holds: Arc<Holds>,
     /// Work in the background that the close of the store waits for.
     pub(crate) pending: Arc<Pending>,
 }

@@ -162,6 +162,18 @@ impl AdminClient {
         self.ask(Method::POST, path, Some(crate::response::json_bytes(document)), WAIT_MAX).await
     }
 
+    /// `PUT` of a document.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.ask(Method::PUT, path, Some(crate::response::json_bytes(document)), ANSWER_MAX).await
+    }
+
     /// `DELETE`. The answer's body, if there is one, is not looked at.
     ///
     /// # Errors

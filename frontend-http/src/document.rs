@@ -4,8 +4,10 @@
 //! data directory without a server, so that both print the same. Requests refuse members that nobody knows; readers of answers
 //! ignore them, so that an older command line goes with a newer server.
 
+mod backup;
 mod gc;
 mod status;
 
+pub use backup::{Backup, BackupRequest, Backups};
 pub use gc::{GcAnswer, GcCounts, GcPlan, GcRemoval, GcReport, GcRequest, GcStatus, GcTally, REMOVALS_MAX};
 pub use status::{Health, Status};

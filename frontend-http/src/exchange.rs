@@ -69,6 +69,11 @@ impl<'a> Exchange<'a> {
         Ok(RepositoryName::parse(self.route.name())?)
     }
 
+    /// The parameter of the path that names no repository, as it is.
+    pub(crate) fn parameter(&self) -> &str {
+        self.route.last()
+    }
+
     /// The digest at the end of the path.
     pub(crate) fn digest(&self) -> Result<Digest, Refusal> {
         Ok(Digest::parse(self.route.last())?)

@@ -72,6 +72,10 @@ endpoints! {
     Status = "/api/v1/status", "GET, HEAD";
     /// Garbage collection: where it stands, a run.
     Gc = "/api/v1/gc", "GET, HEAD, POST";
+    /// Backups that are under way.
+    Backups = "/api/v1/backups", "GET, HEAD, POST";
+    /// One of them.
+    Backup = "/api/v1/backups/{id}", "PUT, DELETE";
     /// Nothing is there.
     Unknown = "unknown", "";
 }

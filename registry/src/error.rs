@@ -153,6 +153,26 @@ pub enum RegistryError {
     /// The principal may not look after the store.
     #[error("only operators may do this")]
     OperatorsOnly,
+    /// There is no such backup under way: it has ended, or was not renewed in time.
+    #[error("there is no backup {id} under way; it has ended, or was not renewed in time")]
+    BackupUnknown {
+        /// What was looked for.
+        id: String,
+    },
+    /// No more backups can be begun now.
+    #[error("{max} backups are under way already; wait for one to end")]
+    BackupsUnderWay {
+        /// How many there may be.
+        max: usize,
+    },
+    /// A hold cannot live so long.
+    #[error("a hold lives from {min_seconds} to {max_seconds} seconds")]
+    HoldInvalid {
+        /// The shortest, seconds.
+        min_seconds: u64,
+        /// The longest, seconds.
+        max_seconds: u64,
+    },
     /// The same things were changed by others again and again while this was tried.
     #[error("too many concurrent changes of the same content; try again")]
     Contended,
@@ -203,6 +223,9 @@ impl RegistryError {
             Self::ReferencesUnknown(_) => ErrorCode::ManifestBlobUnknown.into(),
             Self::ManifestUnknown { .. } => ErrorCode::ManifestUnknown.into(),
             Self::NameUnknown(_) => ErrorCode::NameUnknown.into(),
+            Self::BackupUnknown { .. } => Failure::NotFound.into(),
+            Self::BackupsUnderWay { .. } => ErrorCode::TooManyRequests.into(),
+            Self::HoldInvalid { .. } => Failure::RequestInvalid.into(),
             Self::PageInvalid { .. } => Failure::PaginationInvalid.into(),
             Self::Denied { .. } | Self::OperatorsOnly => ErrorCode::Denied.into(),
             Self::Contended | Self::Unavailable(_) => Failure::Unavailable.into(),

@@ -8,6 +8,7 @@
     reason = "a use case is async by contract, whether or not today's store answers it at once"
 )]
 
+mod backup;
 mod blob;
 mod catalog;
 mod config;
@@ -37,5 +38,6 @@ pub use page::{Page, ReferrerPage, RepositoryPage, TagPage};
 pub use registry::Registry;
 pub use standing::Standing;
 pub use status::Status;
+pub use strata_engine::Backup;
 pub use strata_engine::{GcCounts, GcKind, GcPlan, GcRemoval, GcReport, GcStatus, GcTally, UnixMillis};
 pub use upload::{ChunkRange, Piece, UploadBody, UploadStatus};

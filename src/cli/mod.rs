@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Config, Problems};
 use crate::wiring;
 
+mod backup;
 mod check;
 mod flags;
 mod gc;
@@ -31,6 +32,8 @@ enum Command {
     Serve(ConfigArguments),
     /// Says how a store is: at a running server (--server), or in a data directory that no process is using.
     Status(status::StatusArguments),
+    /// Makes a backup of a store, also while a server uses it. To restore it, serve it.
+    Backup(backup::BackupArguments),
     /// Removes now what is no longer needed, which a server also does by itself; or says what that would be.
     Gc(gc::GcArguments),
     /// Checks a data directory that no process is using; changes nothing.
@@ -84,6 +87,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             }
         }
         Command::Status(arguments) => status::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
         Command::Gc(arguments) => gc::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(ConfigCommand::Check(arguments)) => match arguments.load() {

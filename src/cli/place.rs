@@ -59,6 +59,12 @@ impl Drop for Opened {
     }
 }
 
+impl Display for Refusal {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.message)
+    }
+}
+
 /// Why a command could not do its work.
 #[derive(Debug)]
 pub(super) struct Refusal {

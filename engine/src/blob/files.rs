@@ -4,6 +4,7 @@
 //! upload is given up, else by [`crate::recovery`]. Called by `upload` and by the engine's reads.
 
 use super::generation::{BLOBS, Generations, directory_of, directory_path, file_path};
+use crate::backup::Holds;
 use crate::disk::{
     DIRECT_ALIGNMENT, Disk, DiskFile, OpenMode, Pool, Request, Work, retry_interrupted, write_all_vectored_at,
 };
@@ -27,6 +28,7 @@ pub(crate) struct Files {
     pub(crate) generations: Generations,
     threads: Arc<Pool>,
     pending: Arc<Pending>,
+    holds: Arc<Holds>,
     /// Whether direct writes are asked for and, as far as it is known, can be had.
     direct: AtomicBool,
     /// Directories that exist and are durable.
@@ -50,6 +52,7 @@ impl Files {
         gate: Arc<Gate>,
         threads: Arc<Pool>,
         pending: Arc<Pending>,
+        holds: Arc<Holds>,
         generation_next: u64,
         direct: bool,
     ) -> Arc<Self> {
@@ -59,6 +62,7 @@ impl Files {
             generations: Generations::new(generation_next),
             threads,
             pending,
+            holds,
             direct: AtomicBool::new(direct),
             directories: Mutex::default(),
             syncs: Mutex::default(),
@@ -152,8 +156,13 @@ impl Files {
     }
 
     /// Removes a file for good, in the background, and then settles its generation and calls `then`. Not done in a poisoned
-    /// store: a commit of unknown outcome may have named the file, and only recovery can tell.
+    /// store: a commit of unknown outcome may have named the file, and only recovery can tell. Waits for the end of backups.
     pub(crate) fn discard(self: &Arc<Self>, generation: u64, then: impl FnOnce() + Send + 'static) {
+        let files = Arc::clone(self);
+        self.holds.when_free(move || files.discard_now(generation, then));
+    }
+
+    fn discard_now(self: &Arc<Self>, generation: u64, then: impl FnOnce() + Send + 'static) {
         let files = Arc::clone(self);
         let pending = self.pending.enter();
         self.threads.run(move || {

@@ -8,6 +8,7 @@ mod files;
 #[cfg(test)]
 mod tests;
 
+use crate::backup;
 use crate::config::EngineConfig;
 use crate::disk::{Disk, RealDisk};
 use crate::engine::{META, rocks_config};
@@ -101,6 +102,7 @@ impl CheckReport {
 /// [`EngineError::Io`] where it cannot be read at all. What is found is no error.
 pub fn check(config: &EngineConfig, options: &CheckOptions) -> Result<CheckReport, EngineError> {
     let _lock = DirLock::shared(&config.data_dir)?;
+    backup::refuse_incomplete(&config.data_dir)?;
     let store = RocksStore::open_read_only(&config.data_dir.join(META), &rocks_config(config))?;
     let view = View::new(store.view()?);
     check_with(&RealDisk::new(&config.data_dir), &view, options)

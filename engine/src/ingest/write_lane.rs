@@ -199,7 +199,6 @@ mod tests {
     use crate::error::EngineError;
     use crate::gate::Gate;
     use crate::ingest::{Buffer, BufferPool, Flow};
-    use crate::sync::Pending;
     use std::path::Path;
     use std::sync::mpsc;
     use tokio::sync::Semaphore;
@@ -217,7 +216,7 @@ mod tests {
             disk.create_dir(Path::new("blobs")).unwrap();
             let threads = Arc::new(Pool::start("test", 2).unwrap());
             let gate = Arc::new(Gate::new(Arc::clone(&seen), 0));
-            let files = Files::new(seen, gate, Arc::clone(&threads), Arc::<Pending>::default(), 1, true);
+            let files = Files::new(seen, gate, Arc::clone(&threads), Arc::default(), Arc::default(), 1, true);
             let buffers = BufferPool::new(64 * 1024 * 1024);
             Self { disk, threads, files, buffers, flow: Arc::default() }
         }

@@ -7,6 +7,7 @@ use super::freshness::Freshness;
 use crate::error::EngineError;
 use bytes::Bytes;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Receives the outcome of a batch. Runs on the store's own thread: short, never blocking on a commit.
@@ -42,6 +43,16 @@ pub trait MetaStore: Send + Sync + fmt::Debug {
 
     /// The first failure of a write, where there was one: the store takes no batches any more.
     fn poisoned(&self) -> Option<Arc<str>>;
+
+    /// Makes a copy of the present state in `directory`, which exists and is empty, for [`RocksStore::open`](super::RocksStore::open) to
+    /// open; everything that was committed before is in it, synced or not. Commits go on meanwhile. Blocks.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`]; where the store is not of files.
+    fn checkpoint(&self, directory: &Path) -> Result<(), EngineError> {
+        let what = format!("a copy of the metadata in {}", directory.display());
+        Err(EngineError::io(what, std::io::ErrorKind::Unsupported.into()))
+    }
 
     /// Commits what waits, then stops the store's threads. Later batches are refused. Idempotent.
     fn close(&self);

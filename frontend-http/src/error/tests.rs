@@ -35,7 +35,7 @@ fn every_outcome_has_its_status() {
         Failure::NoSpace => 507,
         Failure::TooLarge => 413,
         Failure::TagInvalid | Failure::PaginationInvalid | Failure::RequestInvalid => 400,
-        Failure::ExtensionUnknown => 404,
+        Failure::ExtensionUnknown | Failure::NotFound => 404,
     };
     for each in Failure::ALL {
         assert_eq!(status_of((*each).into()).as_u16(), failure(*each), "{each}");

@@ -4,6 +4,7 @@
 //! (`{"errors":[{"code","message"}]}`); a method that changes something takes a body only as `application/json`. No request names a path of
 //! the server's file system. Who may call it is decided by the use case.
 
+mod backup;
 mod gc;
 mod status;
 
@@ -27,6 +28,10 @@ pub(crate) async fn dispatch(
         (Endpoint::Status, "GET") => status::get(exchange).await,
         (Endpoint::Gc, "GET") => gc::get(exchange),
         (Endpoint::Gc, "POST") => gc::run(exchange, body).await,
+        (Endpoint::Backups, "GET") => backup::list(exchange).await,
+        (Endpoint::Backups, "POST") => backup::start(exchange, body).await,
+        (Endpoint::Backup, "PUT") => backup::renew(exchange, body).await,
+        (Endpoint::Backup, "DELETE") => backup::end(exchange).await,
         (_, _) => Err(Refusal::method_not_allowed(endpoint.methods())),
     };
     answered.map(|mut response| {

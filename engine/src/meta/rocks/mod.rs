@@ -16,6 +16,7 @@ use super::queue::{Backend, Changes, CommitQueue};
 use super::store::{CommitDone, MetaStore, MetaView};
 use crate::error::EngineError;
 use bytes::Bytes;
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{DB, WriteBatch, WriteOptions};
 use std::path::Path;
 use std::sync::Arc;
@@ -97,6 +98,17 @@ impl MetaStore for RocksStore {
 
     fn poisoned(&self) -> Option<Arc<str>> {
         self.queue.as_ref().and_then(CommitQueue::poisoned)
+    }
+
+    fn checkpoint(&self, directory: &Path) -> Result<(), EngineError> {
+        // Tables are written of all that is in memory, so what was committed by now will be in the copy.
+        let sequence = self.db.latest_sequence_number();
+        let made = Checkpoint::new(&*self.db).and_then(|checkpoint| {
+            // Zero: without exception, so that the copy does not rest on a log that is still being written.
+            checkpoint.create_checkpoint_with_log_size(directory.join(LIBRARY_DIR), 0)
+        });
+        made.map_err(|error| failure::on_write(&error))?;
+        watermark::write(directory, sequence)
     }
 
     fn close(&self) {

@@ -51,6 +51,13 @@ impl Watermark {
     }
 }
 
+/// Writes the file anew, for a copy of a database that has everything up to `sequence`.
+pub(super) fn write(directory: &Path, sequence: u64) -> Result<(), EngineError> {
+    let path = directory.join(FILE);
+    std::fs::write(&path, encode(sequence))
+        .map_err(|error| EngineError::io(format!("writing {}", path.display()), error))
+}
+
 /// Makes sure, without changing a file, that tables and write-ahead log together give everything that was acknowledged. An
 /// opening that writes would note a lost log as if nothing had been in it, and a log put back later would not be read.
 pub(super) fn verify(directory: &Path, library: &Path, options: &Options) -> Result<(), EngineError> {
