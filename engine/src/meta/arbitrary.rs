@@ -96,6 +96,7 @@ fn store_key() -> impl Strategy<Value = Key> {
         (0..1_u64 << 50, gc_item()).prop_map(|(at, item)| Key::GcFormat1 { at: UnixMillis(at), item }),
         any::<[u8; 16]>().prop_map(|id| Key::Upload { id: UploadId::from_bytes(id) }),
         any::<u64>().prop_map(|number| Key::Event { number }),
+        any::<u64>().prop_map(|number| Key::Trash { number }),
         (digest(), any::<[u8; 16]>()).prop_map(|(digest, id)| Key::Lease { digest, id: LeaseId(id) }),
         tombstone_item().prop_map(|item| Key::Tombstone { item }),
         (prop_oneof![Just(table::CURSOR), Just(table::JOB), Just(table::SETTING)], bytes(9))

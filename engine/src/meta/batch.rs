@@ -40,10 +40,10 @@ pub(crate) enum Step {
         event: Option<Bytes>,
     },
     Delete(Bytes),
-    /// Appends an event (its encoded record); `numbered` is a key prefix and a value, put under prefix + sequence number.
+    /// Appends an event (its encoded record); `numbered` are key prefixes and values, put under prefix + sequence number.
     Event {
         event: Bytes,
-        numbered: Option<(Bytes, Bytes)>,
+        numbered: Vec<(Bytes, Bytes)>,
     },
 }
 
@@ -120,9 +120,9 @@ impl Batch {
         self.steps.push(Step::Delete(key));
     }
 
-    pub(crate) fn append(&mut self, event: &Event, numbered: Option<(Bytes, Bytes)>) {
+    pub(crate) fn append(&mut self, event: &Event, numbered: impl IntoIterator<Item = (Bytes, Bytes)>) {
         use super::record::Record;
-        self.steps.push(Step::Event { event: event.encode(), numbered });
+        self.steps.push(Step::Event { event: event.encode(), numbered: numbered.into_iter().collect() });
     }
 
     /// Whether a step of this batch puts `key` (and no later one deletes it).
@@ -144,7 +144,7 @@ impl Batch {
             }
             Step::Delete(key) => key.len(),
             Step::Event { event, numbered } => {
-                event.len() + numbered.as_ref().map_or(0, |(key, value)| key.len() + value.len())
+                event.len() + numbered.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>()
             }
         };
         self.steps.iter().map(of).sum()

@@ -168,6 +168,23 @@ impl Reader {
         }
     }
 
+    /// u32 count and so many entries, each of at least `least` bytes: a lying count makes us reserve no more than the value's own size.
+    pub(crate) fn list<T>(
+        &mut self,
+        least: usize,
+        read: impl Fn(&mut Self) -> Result<T, EngineError>,
+    ) -> Result<Vec<T>, EngineError> {
+        let count = self.u32()? as usize;
+        if count > self.remaining() / least {
+            return Err(self.corrupt("more entries than bytes"));
+        }
+        let mut list = Vec::with_capacity(count);
+        for _ in 0..count {
+            list.push(read(self)?);
+        }
+        Ok(list)
+    }
+
     /// All that is left.
     pub(crate) fn rest(&mut self) -> Bytes {
         std::mem::take(&mut self.rest)

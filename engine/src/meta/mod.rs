@@ -35,9 +35,10 @@ pub use memory::MemoryStore;
 pub use record::{
     BlobRecord, Edge, EdgeRole, Edges, Event, EventKind, FrameRecord, GcItem, GenerationOwner, HashState,
     HistoryRecord, LeaseId, LeaseRecord, LinkRecord, ManifestRecord, Placement, RepositoryRecord, RoleSet,
-    SinceRecord, TagRecord, TombstoneItem, TombstoneRecord, UploadRecord,
+    SinceRecord, TagRecord, Target, TombstoneItem, TombstoneRecord, TrashRecord, Trashed, TrashedManifest,
+    UploadRecord,
 };
 pub use rocks::{RocksConfig, RocksStore};
 pub use store::{CommitDone, Committed, MetaStore, MetaView};
-pub use verb::ManifestPut;
+pub use verb::{Lost, ManifestPut, Restore};
 pub use view::{Lease, Queued, View};

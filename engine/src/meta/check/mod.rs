@@ -46,6 +46,8 @@ pub struct Summary {
     pub events: u64,
     pub gc_entries: u64,
     pub tombstones: u64,
+    /// Deletions that can be undone.
+    pub deletions: u64,
     /// Findings that break a promise.
     pub errors: u64,
     /// Findings that break none.
@@ -159,6 +161,7 @@ impl Checker<'_> {
             Key::Generation { generation } => self.generation(bytes, *generation, value)?,
             Key::Frame { segment, offset } => self.frame(bytes, *segment, *offset, value)?,
             Key::Upload { id } => self.upload(bytes, id, value)?,
+            Key::Trash { number } => self.trash(bytes, *number, value)?,
             Key::Tombstone { item } => self.tombstone(bytes, *item)?,
             Key::Lease { .. } => self.summary.leases += 1,
             Key::Gc { .. } | Key::GcFormat1 { .. } => self.summary.gc_entries += 1,

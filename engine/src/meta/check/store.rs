@@ -3,6 +3,7 @@
 use super::{Checker, Problem};
 use crate::error::EngineError;
 use crate::meta::key;
+use crate::meta::record::{Event, EventKind, Record, TrashRecord, Trashed};
 use bytes::Bytes;
 
 /// What is known of the event log while it is walked.
@@ -43,6 +44,29 @@ impl Checker<'_> {
             self.found(row, Problem::EventGap { after });
         }
         self.log.previous = Some(number);
+    }
+
+    /// A deletion is told by the event of its number, as long as the log reaches back.
+    pub(super) fn trash(&mut self, row: &Bytes, number: u64, value: Bytes) -> Result<(), EngineError> {
+        self.summary.deletions += 1;
+        let record = TrashRecord::decode(value)?;
+        if number > self.log.last {
+            self.disagrees(row, "the event log, which ends before it");
+        }
+        let event = self.view.raw(&key::event(number))?.and_then(|value| Event::decode(value).ok());
+        let kind = match record.what {
+            Trashed::Manifest(_) => EventKind::ManifestDeleted,
+            Trashed::Tag(_) => EventKind::TagDeleted,
+        };
+        let tells = |event: &Event| {
+            event.kind == kind
+                && event.digest == Some(record.digest)
+                && event.repository.as_ref() == Some(&record.repository)
+        };
+        if event.is_some_and(|event| !tells(&event)) {
+            self.disagrees(row, "the event that tells it");
+        }
+        Ok(())
     }
 
     /// A log may have been trimmed at its front, never at its end.

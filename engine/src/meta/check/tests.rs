@@ -140,6 +140,7 @@ fn every_row_that_is_removed_is_missed() {
             | Key::GcSince { .. }
             | Key::Lease { .. }
             | Key::Tombstone { .. }
+            | Key::Trash { .. }
             | Key::Event { number: 1 } => false,
             // An older move of a tag: history may be trimmed.
             Key::TagMove { repository, tag, .. } => {
@@ -273,6 +274,21 @@ fn garbage_that_nothing_leads_to_is_told() {
     assert_eq!(without_entry(&store, &signature).len(), 1);
     apply(&|batch, _| batch.unlink_blob(&repository, &digest("large")));
     assert_eq!(without_entry(&store, &blob).len(), 1);
+}
+
+#[test]
+fn a_deletion_is_told_by_its_event() {
+    let store = store();
+    let (row, value) = rows(&store).into_iter().find(|(key, _)| key[0] == table::TRASH).unwrap();
+    store.corrupt(row.clone(), None);
+    for number in [1, 999] {
+        let elsewhere = crate::meta::key::trash(number);
+        store.corrupt(elsewhere.clone(), Some(value.clone()));
+        let (found, summary) = findings(&store);
+        assert_eq!((summary.errors, summary.deletions), (1, 1), "{found:?}");
+        assert!(found[0].to_string().contains("the event"), "{found:?}");
+        store.corrupt(elsewhere, None);
+    }
 }
 
 #[test]

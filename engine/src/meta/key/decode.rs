@@ -4,7 +4,7 @@ use super::{
     GC_BLOB, GC_LINK, GC_MANIFEST, GC_MANIFEST_BYTES, GC_SINCE, TOMBSTONE_FILE, TOMBSTONE_FRAME,
     TOMBSTONE_SEGMENT, back_edge, blob, blob_repository, edges, event, frame, gc, gc_format_1, gc_since,
     generation, lease, link, manifest, manifest_bytes, manifest_repository, manifest_tag, meta, referrer,
-    repository, reserved, table, tag, tag_move, tombstone, upload,
+    repository, reserved, table, tag, tag_move, tombstone, trash, upload,
 };
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
@@ -31,6 +31,8 @@ pub enum Key {
     Blob { digest: Digest },
     /// `c`, `j`, `s` and a name.
     Reserved { table: u8, name: Bytes },
+    /// `d` u64.
+    Trash { number: u64 },
     /// `e` name 0 D.
     Edges { repository: RepositoryName, digest: Digest },
     /// `g` u64.
@@ -78,6 +80,7 @@ impl Key {
             Self::Referrer { repository, subject, referrer: by } => referrer(repository, subject, by),
             Self::Blob { digest } => blob(digest),
             Self::Reserved { table, name } => reserved(*table, name),
+            Self::Trash { number } => trash(*number),
             Self::Edges { repository, digest } => edges(repository, digest),
             Self::Generation { generation: number } => generation(*number),
             Self::TagMove { repository, tag, event } => tag_move(repository, tag, *event),
@@ -127,6 +130,7 @@ impl Key {
             table::CURSOR | table::JOB | table::SETTING => {
                 Self::Reserved { table: *table, name: Bytes::copy_from_slice(parts.rest()) }
             }
+            table::TRASH => Self::Trash { number: parts.u64()? },
             table::EDGES => Self::Edges { repository: parts.name()?, digest: parts.digest()? },
             table::GENERATION => Self::Generation { generation: parts.u64()? },
             table::TAG_HISTORY => Self::TagMove {
@@ -175,6 +179,7 @@ impl fmt::Display for Key {
             }
             Self::Blob { digest } => write!(f, "blob {digest}"),
             Self::Reserved { table, name } => write!(f, "reserved {} {}", char::from(*table), escaped(name)),
+            Self::Trash { number } => write!(f, "deletion {number}"),
             Self::Edges { repository, digest } => write!(f, "edges {repository} {digest}"),
             Self::Generation { generation } => write!(f, "generation {generation:016x}"),
             Self::TagMove { repository, tag, event } => write!(f, "tag history {repository}:{tag} {event}"),

@@ -24,6 +24,7 @@ pub(crate) mod table {
     pub(crate) const REFERRER: u8 = b'R';
     pub(crate) const BLOB: u8 = b'b';
     pub(crate) const CURSOR: u8 = b'c';
+    pub(crate) const TRASH: u8 = b'd';
     pub(crate) const EDGES: u8 = b'e';
     pub(crate) const GENERATION: u8 = b'g';
     pub(crate) const TAG_HISTORY: u8 = b'h';
@@ -43,7 +44,7 @@ pub(crate) mod table {
     pub(crate) const TOMBSTONE: u8 = b'z';
     /// Every table, in the order of keys.
     #[cfg(test)]
-    pub(crate) const ALL: [u8; 24] = [
+    pub(crate) const ALL: [u8; 25] = [
         META,
         BACK_EDGE,
         BLOB_REPOSITORY,
@@ -51,6 +52,7 @@ pub(crate) mod table {
         REFERRER,
         BLOB,
         CURSOR,
+        TRASH,
         EDGES,
         GENERATION,
         TAG_HISTORY,
@@ -288,6 +290,11 @@ pub(crate) fn leases(digest: &Digest) -> Bytes {
 /// `x` D lease-id: a lease.
 pub(crate) fn lease(digest: &Digest, id: LeaseId) -> Bytes {
     Builder::new(table::LEASE).digest(digest).tail(&id.0).done()
+}
+
+/// `d` u64: the deletion that is told by the event of this number.
+pub(crate) fn trash(event: u64) -> Bytes {
+    Builder::new(table::TRASH).u64(event).done()
 }
 
 /// `v` u64: an event.

@@ -29,7 +29,9 @@ fn order_of(key: &Key) -> Vec<Vec<u8>> {
             vec![digest.to_key(), name(repository)]
         }
         Key::ManifestBytes { digest } | Key::Blob { digest } => vec![digest.to_key()],
-        Key::Generation { generation: value } | Key::Event { number: value } => vec![number(*value)],
+        Key::Generation { generation: value }
+        | Key::Event { number: value }
+        | Key::Trash { number: value } => vec![number(*value)],
         Key::Frame { segment, offset } => vec![number(u64::from(*segment)), number(*offset)],
         Key::Gc { .. } => vec![key.encode().get(1..10).unwrap().to_vec()],
         Key::GcSince { .. } => vec![key.encode().get(1..2).unwrap().to_vec()],

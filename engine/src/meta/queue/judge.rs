@@ -115,7 +115,7 @@ impl<'a> Group<'a> {
                 }
                 Step::Event { event, numbered } => {
                     let number = append(&mut own, event);
-                    if let Some((prefix, value)) = numbered {
+                    for (prefix, value) in numbered {
                         let mut key = Vec::from(prefix);
                         key.extend_from_slice(&number.to_be_bytes());
                         own.insert(key.into(), Some(value));

@@ -26,11 +26,13 @@ pub enum EventKind {
     TagSet,
     /// A tag was removed.
     TagDeleted,
+    /// A repository was removed with all that it had.
+    RepositoryDeleted,
 }
 
 impl EventKind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::RepositoryCreated,
         Self::BlobPushed,
         Self::BlobMounted,
@@ -39,9 +41,10 @@ impl EventKind {
         Self::ManifestDeleted,
         Self::TagSet,
         Self::TagDeleted,
+        Self::RepositoryDeleted,
     ];
 
-    /// The kind's code in records, 1 to 8.
+    /// The kind's code in records, 1 to 9.
     pub const fn code(self) -> u8 {
         match self {
             Self::RepositoryCreated => 1,
@@ -52,6 +55,7 @@ impl EventKind {
             Self::ManifestDeleted => 6,
             Self::TagSet => 7,
             Self::TagDeleted => 8,
+            Self::RepositoryDeleted => 9,
         }
     }
 }

@@ -9,6 +9,7 @@ mod meta;
 mod repository;
 #[cfg(test)]
 mod tests;
+mod trash;
 mod upload;
 
 pub use blob::{BlobRecord, FrameRecord, GenerationOwner, Placement};
@@ -17,6 +18,7 @@ pub use gc::{GcItem, LeaseId, LeaseRecord, SinceRecord, TombstoneItem, Tombstone
 pub use manifest::{BackEdge, Edge, EdgeRole, Edges, ManifestBytes, ManifestRecord, Referrer, RoleSet};
 pub use meta::{FormatRecord, SettledRecord, StoreIdRecord};
 pub use repository::{HistoryRecord, LinkRecord, RepositoryRecord, TagRecord};
+pub use trash::{Target, TrashRecord, Trashed, TrashedManifest};
 pub use upload::{HashState, UploadRecord};
 
 use super::codec::{Reader, Writer};
@@ -103,6 +105,7 @@ pub fn decode_row(key: &Key, value: Bytes) -> Result<(), EngineError> {
         Key::Event { .. } => Event::decode(value).map(drop),
         Key::Lease { .. } => LeaseRecord::decode(value).map(drop),
         Key::GcSince { .. } => SinceRecord::decode(value).map(drop),
+        Key::Trash { .. } => TrashRecord::decode(value).map(drop),
         Key::Tombstone { .. } => TombstoneRecord::decode(value).map(drop),
         Key::BlobRepository { .. }
         | Key::ManifestRepository { .. }

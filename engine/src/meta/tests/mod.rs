@@ -3,6 +3,7 @@
 mod model;
 mod oracle;
 mod race;
+mod trash;
 mod verbs;
 
 use super::{Batch, MemoryStore, MetaStore, View, commit};

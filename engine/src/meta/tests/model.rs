@@ -43,7 +43,8 @@ fn run(
             }
             Step::Operation(operation, age) => {
                 let seen = views.len().saturating_sub(1 + age);
-                one(&*store, &mut oracle, operation, &views[seen], *age > 0);
+                let operation = operation.resolved(&views[seen]);
+                one(&*store, &mut oracle, &operation, &views[seen], *age > 0);
             }
         }
         let now = view(&*store);

@@ -3,7 +3,8 @@
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
 use crate::meta::{
-    Batch, BlobRecord, Edge, EdgeRole, Edges, EventKind, GcItem, ManifestPut, Placement, View, digest_of,
+    Batch, BlobRecord, Edge, EdgeRole, Edges, EventKind, GcItem, ManifestPut, Placement, Restore, View,
+    digest_of,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -39,13 +40,40 @@ pub(super) fn manifest(number: usize) -> Digest {
 /// Something that a client asks for. Numbers name repositories, blobs, manifests and tags.
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
-    PushBlob { to: usize, blob: usize },
-    Mount { to: usize, from: Option<usize>, blob: usize },
-    Unlink { from: usize, blob: usize, unless_held: bool },
+    PushBlob {
+        to: usize,
+        blob: usize,
+    },
+    Mount {
+        to: usize,
+        from: Option<usize>,
+        blob: usize,
+    },
+    Unlink {
+        from: usize,
+        blob: usize,
+        unless_held: bool,
+    },
     PutManifest(Put),
-    SetTag { repository: usize, tag: usize, manifest: usize },
-    DeleteTag { repository: usize, tag: usize },
-    DeleteManifest { repository: usize, manifest: usize },
+    SetTag {
+        repository: usize,
+        tag: usize,
+        manifest: usize,
+    },
+    DeleteTag {
+        repository: usize,
+        tag: usize,
+    },
+    DeleteManifest {
+        repository: usize,
+        manifest: usize,
+    },
+    /// Undoes one of the deletions; `number` is known once a view was looked at.
+    Restore {
+        pick: usize,
+        number: Option<u64>,
+        force: bool,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -130,10 +158,22 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
         1 => (repository.clone(), tag).prop_map(|(repository, tag)| Operation::DeleteTag { repository, tag }),
         1 => (repository, manifest)
             .prop_map(|(repository, manifest)| Operation::DeleteManifest { repository, manifest }),
+        1 => (0..100_usize, any::<bool>())
+            .prop_map(|(pick, force)| Operation::Restore { pick, number: None, force }),
     ]
 }
 
 impl Operation {
+    /// The operation with all that it leaves to what the view shows.
+    pub(super) fn resolved(&self, view: &View) -> Self {
+        let mut resolved = self.clone();
+        if let Self::Restore { pick, number, .. } = &mut resolved {
+            let trash = view.trash_page(None, 1000).unwrap();
+            *number = trash.get(*pick % trash.len().max(1)).map(|(number, _)| *number);
+        }
+        resolved
+    }
+
     /// Fills a batch by what the view shows. `false`: there is nothing to do.
     pub(super) fn fill(&self, batch: &mut Batch, view: &View) -> Result<bool, EngineError> {
         match self {
@@ -166,6 +206,11 @@ impl Operation {
             }
             Self::DeleteManifest { repository, manifest: target } => {
                 return batch.delete_manifest(view, &name(*repository), &manifest(*target));
+            }
+            Self::Restore { number, force, .. } => {
+                let Some(number) = number else { return Ok(false) };
+                let restored = batch.restore(view, *number, UnixMillis(0), *force)?;
+                return Ok(matches!(restored, Restore::Done(_)));
             }
         }
         Ok(true)
@@ -209,8 +254,23 @@ struct Repository {
     history: BTreeMap<Tag, Vec<Option<Digest>>>,
 }
 
+/// A deletion, in the oracle's eyes.
+#[derive(Debug, Clone)]
+struct Deletion {
+    repository: RepositoryName,
+    digest: Digest,
+    what: Deleted,
+}
+
+#[derive(Debug, Clone)]
+enum Deleted {
+    Tag(Tag),
+    Manifest { stored: Stored, links: BTreeSet<Digest>, manifests: BTreeSet<Digest>, tags: Vec<Tag> },
+}
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct Oracle {
+    trash: BTreeMap<u64, Deletion>,
     blobs: BTreeSet<Digest>,
     repositories: BTreeMap<RepositoryName, Repository>,
     pub(super) told: Vec<Told>,
@@ -308,10 +368,16 @@ impl Oracle {
                 if !self.repositories.get(&repository).is_some_and(|stored| stored.tags.contains_key(&tag)) {
                     return Some(false);
                 }
+                let digest = self.repositories[&repository].tags[&tag];
                 self.remove_tag(&repository, &tag);
+                self.discard(repository, digest, Deleted::Tag(tag));
             }
             Operation::DeleteManifest { repository, manifest: target } => {
                 return Some(self.delete_manifest(&name(*repository), &manifest(*target)));
+            }
+            // What cannot be undone adds nothing to its batch.
+            Operation::Restore { number, force, .. } => {
+                return Some(number.is_some_and(|number| self.restore(number, *force)));
             }
         }
         Some(true)
@@ -343,11 +409,64 @@ impl Oracle {
             return false;
         }
         let tags = self.repositories[repository].tags.clone();
-        for (tag, _) in tags.iter().filter(|(_, target)| *target == digest) {
+        let tags: Vec<Tag> =
+            tags.into_iter().filter(|(_, target)| target == digest).map(|(tag, _)| tag).collect();
+        for tag in &tags {
             self.remove_tag(repository, tag);
         }
-        self.repositories.get_mut(repository).unwrap().manifests.remove(digest);
+        let held: Vec<Digest> =
+            self.repositories[repository].manifests[digest].1.held().iter().map(|(held, _)| *held).collect();
+        let (links, others): (BTreeSet<Digest>, BTreeSet<Digest>) =
+            held.into_iter().partition(|held| self.links(repository, held));
+        let manifests =
+            others.into_iter().filter(|held| held != digest && self.has(repository, held)).collect();
+        let stored = self.repositories.get_mut(repository).unwrap().manifests.remove(digest).unwrap();
         self.tell(EventKind::ManifestDeleted, repository, Some(*digest), None);
+        self.discard(repository.clone(), *digest, Deleted::Manifest { stored, links, manifests, tags });
+        true
+    }
+
+    /// Keeps what the last event told was deleted.
+    fn discard(&mut self, repository: RepositoryName, digest: Digest, what: Deleted) {
+        self.trash.insert(self.told.len() as u64, Deletion { repository, digest, what });
+    }
+
+    /// `false`: it cannot be undone.
+    fn restore(&mut self, number: u64, force: bool) -> bool {
+        let Some(Deletion { repository, digest, what }) = self.trash.get(&number).cloned() else {
+            return false;
+        };
+        let stands_for = |oracle: &Self, tag: &Tag| {
+            oracle.repositories.get(&repository).and_then(|stored| stored.tags.get(tag)).copied()
+        };
+        let taken = |oracle: &Self, tag: &Tag| stands_for(oracle, tag).is_some_and(|now| now != digest);
+        match what {
+            Deleted::Tag(tag) => {
+                if !self.has(&repository, &digest) || (taken(self, &tag) && !force) {
+                    return false;
+                }
+                self.set_tag(&repository, &tag, digest);
+            }
+            Deleted::Manifest { stored, links, manifests, tags } => {
+                let is_lost = |child: &Digest| *child != digest && !self.has(&repository, child);
+                if manifests.iter().any(is_lost) || (!force && tags.iter().any(|tag| taken(self, tag))) {
+                    return false;
+                }
+                for link in links {
+                    if !self.links(&repository, &link) {
+                        self.link(&repository, link, EventKind::BlobMounted);
+                    }
+                }
+                self.create(&repository);
+                self.repositories.get_mut(&repository).unwrap().manifests.insert(digest, stored);
+                self.tell(EventKind::ManifestPushed, &repository, Some(digest), None);
+                let free = tags.into_iter().filter(|tag| stands_for(self, tag) != Some(digest));
+                for tag in free.collect::<BTreeSet<_>>() {
+                    self.set_tag(&repository, &tag, digest);
+                }
+            }
+        }
+        self.trash.remove(&number);
         true
     }
 
@@ -405,6 +524,12 @@ impl Oracle {
                 assert_eq!(view.manifest_bytes(&digest).unwrap().unwrap(), manifest_bytes(number));
             }
         }
+        let trash = pages(limit, |after: Option<&(u64, Digest)>| {
+            let page = view.trash_page(after.map(|(number, _)| *number), limit).unwrap();
+            page.into_iter().map(|(number, record)| (number, record.digest)).collect()
+        });
+        let expected = self.trash.iter().map(|(number, deletion)| (*number, deletion.digest));
+        assert_eq!(trash, expected.collect::<Vec<_>>());
         let queued = pages(limit, |after| view.gc_queue(after, limit).unwrap());
         let queued: BTreeSet<GcItem> = queued.into_iter().map(|(_, item)| item).collect();
         for item in self.garbage() {

@@ -14,18 +14,20 @@ use std::sync::Mutex;
 const THREADS: usize = 4;
 const EACH: usize = 150;
 
-/// Does what is asked, again and again while others are faster. Returns the number of its first event, where it has one.
-fn insist(store: &dyn MetaStore, operation: &Operation) -> Option<u64> {
+/// Does what is asked, again and again while others are faster. Returns what was done in the end, and the number of its first
+/// event, where it has one.
+fn insist(store: &dyn MetaStore, operation: &Operation) -> Option<(u64, Operation)> {
     // An operation that cannot be done is refused on a fresh view each time: it is given up after as many tries as others
     // could at most have won in between.
     for _ in 0..THREADS * EACH {
         let before = view(store);
+        let operation = operation.resolved(&before);
         let mut batch = Batch::new(UnixMillis(7));
         if !operation.fill(&mut batch, &before).unwrap() {
             return None;
         }
         match commit(store, batch) {
-            Ok(committed) => return committed.first_event,
+            Ok(committed) => return committed.first_event.map(|number| (number, operation)),
             Err(EngineError::Conflict)
                 if view(store).last_event().unwrap() == before.last_event().unwrap() =>
             {
@@ -50,8 +52,8 @@ fn hammer(store: &dyn MetaStore) {
                 let mut runner = TestRunner::new_with_rng(Config::default(), rng);
                 let strategy = proptest::collection::vec(operation(), EACH);
                 for operation in strategy.new_tree(&mut runner).unwrap().current() {
-                    if let Some(number) = insist(store, &operation) {
-                        done.lock().unwrap().push((number, operation));
+                    if let Some(told) = insist(store, &operation) {
+                        done.lock().unwrap().push(told);
                     }
                 }
             });

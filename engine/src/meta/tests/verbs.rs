@@ -13,11 +13,11 @@ use crate::meta::{
 use bytes::Bytes;
 use strata_types::{Algorithm, Digest, RepositoryName, Tag, UploadId};
 
-fn name(text: &str) -> RepositoryName {
+pub(super) fn name(text: &str) -> RepositoryName {
     RepositoryName::parse(text).unwrap()
 }
 
-fn digest(text: &str) -> Digest {
+pub(super) fn digest(text: &str) -> Digest {
     digest_of(Algorithm::Sha256, text.as_bytes())
 }
 
@@ -26,7 +26,7 @@ fn file(generation: u64) -> BlobRecord {
     BlobRecord { size: 100_000, placement, checksum: 1, created_at: UnixMillis(1) }
 }
 
-fn push_blob(store: &dyn MetaStore, repository: &str, text: &str, generation: u64) {
+pub(super) fn push_blob(store: &dyn MetaStore, repository: &str, text: &str, generation: u64) {
     apply(store, |batch, _| {
         batch.put_blob(&digest(text), &file(generation));
         batch.link_blob(&name(repository), &digest(text));
@@ -35,7 +35,7 @@ fn push_blob(store: &dyn MetaStore, repository: &str, text: &str, generation: u6
     .unwrap();
 }
 
-fn manifest(repository: &str, text: &'static str, layers: &[&str], tags: &[&str]) -> ManifestPut {
+pub(super) fn manifest(repository: &str, text: &'static str, layers: &[&str], tags: &[&str]) -> ManifestPut {
     ManifestPut {
         repository: name(repository),
         digest: digest(text),
@@ -135,6 +135,22 @@ fn a_store_of_another_version_or_none_is_refused() {
         prepare(&*store, &SeededEntropy::new(1), UnixMillis(1)),
         Err(EngineError::Corrupt { .. })
     ));
+}
+
+#[test]
+fn a_store_of_version_1_is_lifted_and_nothing_else_moves() {
+    let store = memory();
+    push_blob(&*store, "a", "x", 7);
+    store.corrupt(key::meta("format"), Some(Bytes::from_static(b"\x01\x01\x00\x00\x00")));
+    let rows = || view(&*store).raw_page(b"", None, 100).unwrap();
+    let before = rows();
+    let read_only = super::super::identity(&view(&*store)).unwrap().unwrap();
+    assert_eq!(read_only.format_version, 1, "who only reads is told what is there");
+    let identity = prepare(&*store, &SeededEntropy::new(1), UnixMillis(1)).unwrap();
+    assert_eq!(identity.format_version, FORMAT_VERSION);
+    let changed: Vec<_> = rows().into_iter().filter(|row| !before.contains(row)).collect();
+    assert_eq!(changed, [(key::meta("format"), Bytes::from_static(b"\x01\x02\x00\x00\x00"))]);
+    assert_eq!(rows().len(), before.len());
 }
 
 #[test]
@@ -302,7 +318,11 @@ fn deleting_a_manifest_queues_what_it_held() {
 }
 
 /// Applies at a moment.
-fn at(store: &dyn MetaStore, moment: u64, fill: impl FnOnce(&mut Batch, &View)) -> Result<(), EngineError> {
+pub(super) fn at(
+    store: &dyn MetaStore,
+    moment: u64,
+    fill: impl FnOnce(&mut Batch, &View),
+) -> Result<(), EngineError> {
     let mut batch = Batch::new(UnixMillis(moment));
     fill(&mut batch, &view(store));
     commit(store, batch).map(drop)

@@ -66,7 +66,7 @@ impl Batch {
         self.link(repository, digest, EventKind::BlobMounted);
     }
 
-    fn link(&mut self, repository: &RepositoryName, digest: &Digest, kind: EventKind) {
+    pub(super) fn link(&mut self, repository: &RepositoryName, digest: &Digest, kind: EventKind) {
         self.expect_blob(digest);
         self.create_repository(repository);
         let row = key::link(repository, digest);

@@ -7,7 +7,7 @@ use crate::meta::digest::digest_of;
 use crate::meta::key;
 use crate::meta::record::{
     BackEdge, Edge, EdgeRole, Edges, EventKind, GcItem, LinkRecord, ManifestBytes, ManifestRecord, Presence,
-    Record, Referrer,
+    Record, Referrer, Target, Trashed, TrashedManifest,
 };
 use crate::meta::view::View;
 use bytes::Bytes;
@@ -57,6 +57,22 @@ fn distinct(digests: &[Digest]) -> Vec<Digest> {
     distinct.sort_unstable();
     distinct.dedup();
     distinct
+}
+
+/// What a repository has of a digest that a manifest held.
+struct Found {
+    link: Option<Bytes>,
+    is_manifest: bool,
+}
+
+impl Found {
+    fn target(&self) -> Option<Target> {
+        match self {
+            Self { link: Some(_), .. } => Some(Target::Link),
+            Self { is_manifest: true, .. } => Some(Target::Manifest),
+            Self { .. } => None,
+        }
+    }
 }
 
 impl Batch {
@@ -172,6 +188,7 @@ impl Batch {
     }
 
     /// Removes the back edges and the referrer row of a manifest, and releases what it held and does not hold by the edges `kept`.
+    /// Answers what of that the repository has.
     fn drop_edges(
         &mut self,
         view: &View,
@@ -179,18 +196,45 @@ impl Batch {
         digest: &Digest,
         edges: &Edges,
         kept: &Edges,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<(Digest, Target)>, EngineError> {
         let kept = kept.held();
+        let mut there = Vec::new();
         for (child, _) in edges.held() {
-            if kept.binary_search_by(|(kept, _)| kept.cmp(&child)).is_err() {
-                self.delete(key::back_edge(repository, &child, digest));
-                self.release(view, repository, digest, &child)?;
+            if kept.binary_search_by(|(kept, _)| kept.cmp(&child)).is_ok() {
+                continue;
             }
+            self.delete(key::back_edge(repository, &child, digest));
+            // No bytes can hold their own digest; if they did, they would not keep themselves.
+            let is_itself = child == *digest;
+            let found = Found {
+                link: view.raw(&key::link(repository, &child))?,
+                is_manifest: !is_itself && view.has_manifest(repository, &child)?,
+            };
+            // RACE: what a restore will ask for is what was there when the manifest went, not when it was looked at.
+            if !is_itself {
+                self.expect_found(repository, &child, &found);
+            }
+            there.extend(found.target().map(|target| (child, target)));
+            self.release(view, repository, digest, &child, found)?;
         }
         if let Some(subject) = edges.subject() {
             self.delete(key::referrer(repository, &subject, digest));
         }
-        Ok(())
+        Ok(there)
+    }
+
+    /// Expects that the repository has the same of a digest.
+    fn expect_found(&mut self, repository: &RepositoryName, digest: &Digest, found: &Found) {
+        let (link, manifest) = (key::link(repository, digest), key::manifest(repository, digest));
+        if found.link.is_some() {
+            return self.expect(Expectation::Present(link));
+        }
+        self.expect(Expectation::Absent(link));
+        self.expect(if found.is_manifest {
+            Expectation::Present(manifest)
+        } else {
+            Expectation::Absent(manifest)
+        });
     }
 
     /// The manifest `by` holds `child` no longer. Where nothing else does, `child` becomes a candidate of the sweeper: the time
@@ -201,6 +245,7 @@ impl Batch {
         repository: &RepositoryName,
         by: &Digest,
         child: &Digest,
+        found: Found,
     ) -> Result<(), EngineError> {
         let holders = view.holders(repository, child, None, 2)?;
         if let Some((other, _)) = holders.iter().find(|(holder, _)| holder != by) {
@@ -211,9 +256,9 @@ impl Batch {
         // RACE: one that comes meanwhile takes the link's entry off the queue, and holds it.
         let own = key::back_edge(repository, child, by);
         self.expect(Expectation::PrefixKeys(key::back_edges(repository, child), vec![own]));
-        let link = key::link(repository, child);
         // A link that is made meanwhile queues itself.
-        if let Some(value) = view.raw(&link)? {
+        if let Some(value) = found.link {
+            let link = key::link(repository, child);
             let since = LinkRecord::decode(value.clone())?.created_at;
             // Later than before, whatever the clock says: whoever saw the link at its former time is told that it has changed.
             let released_at = UnixMillis(self.at().0.max(since.0.saturating_add(1)));
@@ -222,14 +267,14 @@ impl Batch {
             let item = GcItem::Link { repository: repository.clone(), digest: *child };
             self.put(key::gc(released_at, &item), Presence.encode());
         }
-        if view.has_manifest(repository, child)? {
+        if found.is_manifest {
             self.queue_gc(&GcItem::Manifest { repository: repository.clone(), digest: *child });
         }
         Ok(())
     }
 
-    /// Removes a manifest from a repository, with all tags that point to it, and queues what nothing else holds. Its bytes stay
-    /// until they are collected; manifests that refer to it or hold it stay as they are. `false`: it is not there, nothing is
+    /// Removes a manifest from a repository, with all tags that point to it, and queues what nothing else holds. It can be
+    /// restored while its bytes stay, until they are collected; manifests that refer to it or hold it stay as they are. `false`: it is not there, nothing is
     /// added to the batch. One batch removes one manifest of a repository: of two that hold the same, neither is the last.
     ///
     /// # Errors
@@ -244,18 +289,27 @@ impl Batch {
         let Some(value) = view.raw(&row)? else { return Ok(false) };
         let edges_value = view.raw(&edges_row)?;
         let edges = edges_value.clone().map(Edges::decode).transpose()?.unwrap_or_default();
+        let record = ManifestRecord::decode(value.clone())?;
         self.expect_value(row.clone(), Some(value));
         self.expect_value(edges_row.clone(), edges_value);
-        self.delete_tags_of(view, repository, digest)?;
+        let descriptor = match edges.subject() {
+            Some(subject) => view.referrer(repository, &subject, digest)?,
+            None => None,
+        };
+        let tags = self.delete_tags_of(view, repository, digest)?;
         self.delete(row);
         self.delete(edges_row);
         self.delete(key::manifest_repository(digest, repository));
-        self.drop_edges(view, repository, digest, &edges, &Edges::default())?;
+        let there = self.drop_edges(view, repository, digest, &edges, &Edges::default())?;
         self.queue_gc(&GcItem::ManifestBytes { digest: *digest });
         // Manifests that refer to this one may have been kept for its sake only.
         self.queue_referrers(view, repository, digest)?;
         let event = self.event(EventKind::ManifestDeleted, repository, Some(*digest), None);
-        self.append(&event, None);
+        let ManifestRecord { media_type, size, pushed_at, attributes } = record;
+        let manifest =
+            TrashedManifest { media_type, size, pushed_at, attributes, edges, there, descriptor, tags };
+        let trash = self.trash(repository, digest, Trashed::Manifest(manifest));
+        self.append(&event, Some(trash));
         Ok(true)
     }
 

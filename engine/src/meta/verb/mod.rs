@@ -8,9 +8,11 @@ mod gc;
 mod manifest;
 mod repository;
 mod tag;
+mod trash;
 mod upload;
 
 pub use manifest::ManifestPut;
+pub use trash::{Lost, Restore};
 
 use super::batch::Batch;
 use super::record::{Event, EventKind};

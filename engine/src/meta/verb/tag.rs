@@ -3,7 +3,7 @@
 use crate::error::EngineError;
 use crate::meta::batch::{Batch, Expectation};
 use crate::meta::key;
-use crate::meta::record::{EventKind, GcItem, HistoryRecord, Presence, Record, TagRecord};
+use crate::meta::record::{EventKind, GcItem, HistoryRecord, Presence, Record, TagRecord, Trashed};
 use crate::meta::view::View;
 use strata_types::{Digest, RepositoryName, Tag};
 
@@ -39,7 +39,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Removes a tag; the manifest stays, and is queued for garbage collection. Expects the tag to be as the view shows it.
+    /// Removes a tag, which can be restored; the manifest stays, and is queued for garbage collection. Expects the tag to be as the view shows it.
     /// `false`: it is not there, nothing is added to the batch.
     ///
     /// # Errors
@@ -54,44 +54,53 @@ impl Batch {
         let Some(value) = view.raw(&row)? else { return Ok(false) };
         let old = TagRecord::decode(value.clone())?;
         self.expect_value(row, Some(value));
-        self.remove_tag(repository, tag, &old.digest);
+        let trash = self.trash(repository, &old.digest, Trashed::Tag(tag.clone()));
+        self.remove_tag(repository, tag, &old.digest, Some(trash));
         self.queue_gc(&GcItem::Manifest { repository: repository.clone(), digest: old.digest });
         Ok(true)
     }
 
-    /// Removes all tags of a manifest, and expects that it has no others.
+    /// Removes all tags of a manifest, which are answered, and expects that it has no others.
     pub(super) fn delete_tags_of(
         &mut self,
         view: &View,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<Tag>, EngineError> {
         const PAGE: usize = 256;
-        let mut seen = Vec::new();
+        let (mut removed, mut seen) = (Vec::new(), Vec::new());
         let mut after: Option<Tag> = None;
         loop {
             let page = view.tags_of(repository, digest, after.as_ref(), PAGE)?;
             let full = page.len() == PAGE;
             for tag in page {
-                self.remove_tag(repository, &tag, digest);
+                self.remove_tag(repository, &tag, digest, None);
                 seen.push(key::manifest_tag(repository, digest, &tag));
-                after = Some(tag);
+                removed.push(tag);
             }
+            after = removed.last().cloned();
             if !full {
                 break;
             }
         }
         // RACE: a tag set to this manifest after the view was made would dangle; the rows `y` tell.
         self.expect(Expectation::PrefixKeys(key::manifest_tags(repository, digest), seen));
-        Ok(())
+        Ok(removed)
     }
 
-    fn remove_tag(&mut self, repository: &RepositoryName, tag: &Tag, digest: &Digest) {
+    /// With the row of the trash that its event leads to, where the tag is deleted by itself.
+    fn remove_tag(
+        &mut self,
+        repository: &RepositoryName,
+        tag: &Tag,
+        digest: &Digest,
+        trash: Option<(bytes::Bytes, bytes::Bytes)>,
+    ) {
         self.delete(key::tag(repository, tag));
         self.delete(key::manifest_tag(repository, digest, tag));
         let event = self.event(EventKind::TagDeleted, repository, Some(*digest), Some(tag));
         let history = self.history(repository, tag, None);
-        self.append(&event, Some(history));
+        self.append(&event, [history].into_iter().chain(trash));
     }
 
     fn history(

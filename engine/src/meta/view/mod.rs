@@ -5,6 +5,7 @@ mod blob;
 mod gc;
 mod manifest;
 mod repository;
+mod trash;
 mod upload;
 
 pub use gc::{Lease, Queued};
