@@ -152,7 +152,7 @@ impl Engine {
             config.segment_bytes_max,
         );
         let store = Store {
-            reader: Reader { threads: readers, counters: Arc::clone(&counters) },
+            reader: Reader::new(readers, Arc::clone(&counters)),
             buffers: BufferPool::new(config.buffer_memory_bytes),
             handles: Handles::new(disk, config.open_files_max),
             appender: appender.map_err(|error| EngineError::io("starting threads", error))?,

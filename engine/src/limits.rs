@@ -37,3 +37,5 @@ pub const SETTLED_STEP: u64 = 256;
 pub const UPLOADS_PER_PAGE: usize = 16;
 /// Rows that one page of a walk over another table holds.
 pub const PAGE_ROWS: usize = 256;
+/// Buffers for pieces of blob files that are kept for the next read: their length in bytes, and how many of each. Together 8 MiB.
+pub const READ_BUFFERS: [(usize, usize); 2] = [(128 * 1024, 32), (256 * 1024, 16)];

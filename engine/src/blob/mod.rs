@@ -2,6 +2,7 @@
 //!
 //! Small blobs are placed by `segment`; how bytes get here is [`crate::upload`]'s.
 
+mod buffers;
 mod checksum;
 mod files;
 pub(crate) mod generation;

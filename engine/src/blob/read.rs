@@ -1,5 +1,6 @@
 //! A blob opened for reading, and the cache of open files behind it.
 
+use super::buffers::ReadBuffers;
 use crate::disk::{self, Disk, DiskFile, OpenMode, Pool, Request, Work, read_exact_at_cached};
 use crate::limits::READ_BYTES_MAX;
 use crate::metrics::Counters;
@@ -71,7 +72,9 @@ impl BlobFile {
     pub async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
         let rest = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
         let len = len.min(rest).min(READ_BYTES_MAX);
-        self.reader.read(&self.file, offset, len).await
+        let buffers = &self.reader.buffers;
+        let buffer = self.reader.fill(&self.file, offset, buffers.take(len)).await?;
+        Ok(buffers.share(buffer))
     }
 }
 
@@ -104,15 +107,24 @@ impl IdleBlobFile {
 pub(crate) struct Reader {
     pub(crate) threads: Arc<Pool>,
     pub(crate) counters: Arc<Counters>,
+    buffers: Arc<ReadBuffers>,
 }
 
 impl Reader {
+    pub(crate) fn new(threads: Arc<Pool>, counters: Arc<Counters>) -> Self {
+        Self { threads, counters, buffers: Arc::default() }
+    }
+
     /// Reads exactly `len` bytes at `offset`.
     pub(crate) async fn read(&self, file: &Arc<dyn DiskFile>, offset: u64, len: usize) -> io::Result<Bytes> {
-        let mut buffer = vec![0; len];
-        if len <= INLINE_BYTES_MAX && read_exact_at_cached(&**file, &mut buffer, offset)? {
+        self.fill(file, offset, vec![0; len]).await.map(Bytes::from)
+    }
+
+    /// Reads as many bytes at `offset` as the buffer is long.
+    async fn fill(&self, file: &Arc<dyn DiskFile>, offset: u64, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+        if buffer.len() <= INLINE_BYTES_MAX && read_exact_at_cached(&**file, &mut buffer, offset)? {
             self.counters.reads_inline.add(1);
-            return Ok(buffer.into());
+            return Ok(buffer);
         }
         self.counters.reads_deferred.add(1);
         let (sender, receiver) = oneshot::channel();
@@ -120,7 +132,7 @@ impl Reader {
         disk::begin(&self.threads, file, request);
         let ended = receiver.await.map_err(|_| lost())?;
         match (ended.work, ended.outcome?) {
-            (Work::Read { buffer, .. }, count) if count == buffer.len() => Ok(buffer.into()),
+            (Work::Read { buffer, .. }, count) if count == buffer.len() => Ok(buffer),
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
