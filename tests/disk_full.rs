@@ -205,3 +205,86 @@ fn a_start_on_a_full_disk_says_so_or_serves() {
     registry.start();
     registry.repository("a/b").expect_blob(&sha256(&bytes), &bytes);
 }
+
+/// Asks the operator's API to do something; gives status and code.
+fn post(registry: &TestRegistry, path: &str) -> (u16, String) {
+    let request = Request::post(path).header("content-type", "application/json").body("{}");
+    let response = registry.endpoint().send(&request);
+    let code = if response.status < 400 { String::new() } else { response.error_codes().remove(0) };
+    (response.status, code)
+}
+
+fn readiness(registry: &TestRegistry) -> (u16, String) {
+    let response = registry.endpoint().get("/readyz");
+    (response.status, String::from_utf8_lossy(&response.body).into_owned())
+}
+
+#[test]
+fn below_the_reserve_what_takes_away_goes_on() {
+    let Some(disk) = SmallDisk::mount(128) else { return };
+    // Marks at 24 MiB for what grows, 6 MiB for deletions, 4 MiB for garbage collection.
+    let config = "[storage]\nreserve = \"24 MiB\"\nmetadata-memory = \"8 MiB\"\n[gc]\ninterval = \"0s\"\n";
+    let mut registry = registry!().data(&disk.path().join("data")).config(config).start();
+    let repository = registry.repository("a/b");
+    let images: Vec<Image> = (0..4).map(|number| Image::small(number * 10)).collect();
+    for (number, image) in images.iter().enumerate() {
+        repository.push_image(&number.to_string(), image);
+    }
+    let lone = noise(77, 500_000);
+    repository.push_blob(&lone);
+    assert_eq!(readiness(&registry), (200, "ready\n".to_owned()));
+
+    let ballast = disk.fill(16 << 20);
+    let full = |registry: &TestRegistry| {
+        wait::until("the server to see the full disk", wait::SOON, || {
+            let (status, text) = readiness(registry);
+            assert_eq!(status, 200, "pulls go on, so it stays in its load balancer: {text}");
+            text.contains("takes no pushes").then_some(())
+        });
+    };
+    full(&registry);
+    // All that grows is refused, with a word about what to do.
+    let more = noise(78, 100);
+    let response = registry.endpoint().send(&repository.post_blob(&sha256(&more), &more));
+    let response = response.expect_error(507, "NO_SPACE");
+    assert!(response.json()["errors"][0]["message"].as_str().is_some_and(|text| text.contains("Delete")));
+    registry.endpoint().post(repository.uploads()).expect_error(507, "NO_SPACE");
+    registry
+        .endpoint()
+        .send(&repository.put_manifest("again", &images[3].manifest))
+        .expect_error(507, "NO_SPACE");
+    let mount = format!("/v2/c/d/blobs/uploads/?mount={}&from=a/b", sha256(&images[3].layers[0]));
+    registry.endpoint().post(mount).expect_error(507, "NO_SPACE");
+    assert_eq!(post(&registry, "/api/v1/backups"), (507, "NO_SPACE".to_owned()), "a checkpoint needs room");
+    // What takes away is not.
+    registry.endpoint().delete(repository.manifest("0")).expect(202);
+    registry.endpoint().delete(repository.manifest(&images[1].manifest.digest())).expect(202);
+    registry.endpoint().delete(repository.blob(&sha256(&lone))).expect(202);
+    assert_eq!(post(&registry, "/api/v1/gc").0, 200);
+    repository.expect_no_manifest("1");
+    repository.expect_manifest("2", &images[2].manifest);
+    let status = registry.endpoint().get("/api/v1/status").json();
+    assert_eq!(status["health"]["ready"], false, "{status}");
+    // Nor is a start.
+    registry.restart();
+    full(&registry);
+    let repository = registry.repository("a/b");
+    repository.expect_manifest("2", &images[2].manifest);
+    repository.expect_no_manifest("0");
+
+    disk.fill(5 << 20);
+    registry.endpoint().delete(repository.manifest("2")).expect_error(507, "NO_SPACE");
+    repository.expect_manifest("2", &images[2].manifest);
+    assert_eq!(post(&registry, "/api/v1/gc").0, 200, "garbage collection gives back");
+    disk.fill(3 << 20);
+    assert_eq!(post(&registry, "/api/v1/gc"), (507, "NO_SPACE".to_owned()));
+    repository.expect_manifest("3", &images[3].manifest);
+
+    std::fs::remove_file(ballast).expect("the ballast can be removed");
+    wait::until("the server to see the space", wait::SOON, || {
+        (readiness(&registry) == (200, "ready\n".to_owned())).then_some(())
+    });
+    repository.push_image("new", &Image::small(90));
+    registry.endpoint().delete(repository.manifest("2")).expect(202);
+    assert_eq!(post(&registry, "/api/v1/gc").0, 200);
+}

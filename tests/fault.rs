@@ -69,6 +69,20 @@ fn a_sync_that_fails_stops_all_writes() {
         response.expect_error(503, "UNAVAILABLE");
         assert_eq!(registry.endpoint().get("/readyz").status, 503);
         assert_eq!(registry.endpoint().get("/healthz").status, 200);
+        // Nothing that an operator can ask for writes either, and all of it says why.
+        for path in ["/api/v1/gc", "/api/v1/backups"] {
+            let request = Request::post(path).header("content-type", "application/json").body("{}");
+            let response = registry.endpoint().send(&request);
+            assert_eq!((response.status, response.error_codes()), (503, vec!["UNAVAILABLE".to_owned()]));
+        }
+        let dry = Request::post("/api/v1/gc").header("content-type", "application/json");
+        assert_eq!(
+            registry.endpoint().send(&dry.body("{\"dry_run\":true}")).status,
+            200,
+            "a plan is read only"
+        );
+        let status = registry.endpoint().get("/api/v1/status").json();
+        assert!(status["health"]["why"].as_str().is_some_and(|why| why.contains("restart")), "{status}");
         assert!(registry.log().contains("Input/output error"), "{}", registry.log());
         registry.stop();
         registry.set_free();

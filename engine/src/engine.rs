@@ -11,7 +11,7 @@ use crate::disk::{Disk, Pool};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::error::EngineError;
 use crate::fast_path;
-use crate::gate::{Gate, failed};
+use crate::gate::{Gate, Marks, failed};
 use crate::gc::{self, Driver, GcPlan, GcReport, GcStatus};
 use crate::ingest::BufferPool;
 use crate::lock::DirLock;
@@ -124,7 +124,9 @@ impl Engine {
         recovery::refuse_orphans(&*disk, &*meta)?;
         let identity = meta::prepare(&*meta, &*entropy, clock.now())?;
         let recovered = recovery::recover(&*disk, &*meta, clock.now())?;
-        let gate = Arc::new(Gate::new(Arc::clone(&disk), config.reserve_bytes));
+        let gate = Arc::new(Gate::new(Arc::clone(&disk), marks(&config)));
+        let spared = Arc::clone(&meta);
+        gate.tell_shortage(move |is_short| spared.spare_space(is_short));
         let counters = Arc::<Counters>::default();
         let pending = Arc::<Pending>::default();
         let holds = Arc::<Holds>::default();
@@ -229,13 +231,14 @@ impl Engine {
     }
 
     /// Commits a batch: all of it or nothing. Returns when it is as durable as the batch asks. Dropping the future does not undo
-    /// it.
+    /// it. One that adds nothing to the store, such as a deletion, is taken below the reserve too.
     ///
     /// # Errors
     /// [`EngineError::Conflict`] where an expectation does not hold, for the caller to read and try again;
     /// [`EngineError::Overloaded`], [`EngineError::NoSpace`], [`EngineError::Poisoned`].
     pub async fn commit(&self, batch: Batch) -> Result<Committed, EngineError> {
-        self.store().gate.admit_metadata()?;
+        let gate = &self.store().gate;
+        if batch.adds() { gate.admit() } else { gate.admit_release() }?;
         self.store().commit(batch).await
     }
 
@@ -481,6 +484,12 @@ pub(crate) fn rocks_config(config: &EngineConfig) -> RocksConfig {
     let memory = usize::try_from(config.metadata_memory_bytes).unwrap_or(usize::MAX);
     let memtable_bytes = (memory / 2).min(WRITES_MAX);
     RocksConfig { cache_bytes: memory - memtable_bytes, memtable_bytes }
+}
+
+/// The marks of free space: what the metadata store may have to write at once is known from its memory.
+fn marks(config: &EngineConfig) -> Marks {
+    let memtable_bytes = rocks_config(config).memtable_bytes;
+    Marks::new(config.reserve_bytes, memtable_bytes as u64)
 }
 
 /// Makes a data directory and what is missing above it, each name durable.

@@ -94,6 +94,14 @@ impl App {
         }
     }
 
+    /// Why pushes would be refused although the server is as it should be; `None` where they are taken.
+    pub(crate) fn full(&self) -> Option<String> {
+        match self.registry.health() {
+            Health::Full { why } => Some(why),
+            _ => None,
+        }
+    }
+
     /// The counters of this side.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics

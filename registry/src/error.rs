@@ -177,7 +177,10 @@ pub enum RegistryError {
     #[error("too many concurrent changes of the same content; try again")]
     Contended,
     /// The store has no room.
-    #[error("the store has no room left")]
+    #[error(
+        "the disk of this registry is nearly full, so that it takes no pushes; pulls and deletions go on. Delete what is not needed, or \
+         have its operator make room"
+    )]
     NoSpace,
     /// The store takes no writes at present. The source, for the log, says why and what to do.
     #[error("the registry takes no writes at present; its operator finds the reason in its log")]

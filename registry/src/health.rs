@@ -8,6 +8,11 @@ use strata_engine::Health as StoreHealth;
 pub enum Health {
     /// Reads and writes are served.
     Ready,
+    /// Reads and deletions are served, and nothing that needs room, until there is some again.
+    Full {
+        /// How much is missing, and what to do.
+        why: String,
+    },
     /// Reads are served, writes are refused.
     ReadOnly {
         /// Why, and what to do.
@@ -24,9 +29,10 @@ impl Health {
     pub(crate) fn of(store: &StoreHealth) -> Self {
         match store {
             StoreHealth::Ready => Self::Ready,
-            StoreHealth::NoSpace { available, reserve } => Self::ReadOnly {
+            StoreHealth::NoSpace { available, reserve } => Self::Full {
                 why: format!(
-                    "{available} bytes are free for the data directory, {reserve} are kept in reserve: free some space"
+                    "{available} bytes are free for the data directory, {reserve} are kept in reserve: free some space, or delete \
+                     what is not needed; pulls and deletions go on"
                 ),
             },
             StoreHealth::Poisoned { why } => Self::ReadOnly {

@@ -62,7 +62,7 @@ words! {
         Unavailable = "UNAVAILABLE", "The server cannot do this now; try again later.";
         Timeout = "TIMEOUT", "The request made no progress for too long.";
         RangeInvalid = "RANGE_INVALID", "The range does not fit: not the next byte of the upload, or beyond the content.";
-        NoSpace = "NO_SPACE", "The store has no room for more; reads still work, deletes while at least half of the reserve is free.";
+        NoSpace = "NO_SPACE", "The store has no room for more: free space is below the reserve. Pulls and deletions go on.";
         TooLarge = "TOO_LARGE", "What was sent is larger than the limit.";
         TagInvalid = "TAG_INVALID", "The tag is not of the grammar.";
         PaginationInvalid = "PAGINATION_NUMBER_INVALID", "The page parameters are not valid.";

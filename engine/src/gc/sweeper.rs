@@ -23,7 +23,7 @@ pub(crate) trait Pace {
 /// # Errors
 /// [`EngineError::Poisoned`], [`EngineError::Closed`], errors of the metadata.
 pub(crate) fn run(store: &Arc<Store>, pace: &mut dyn Pace) -> Result<GcReport, EngineError> {
-    store.gate.check()?;
+    store.gate.admit_reclaim()?;
     let begun = Instant::now();
     let mut report = GcReport { started_at: store.now(), ..GcReport::default() };
     report.stopped = !(uploads(store, &mut report, pace)? && leases(store, &mut report, pace)?);

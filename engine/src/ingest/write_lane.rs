@@ -197,7 +197,7 @@ mod tests {
     use crate::disk::sim::SimDisk;
     use crate::disk::{Disk, OpenMode, read_exact_at};
     use crate::error::EngineError;
-    use crate::gate::Gate;
+    use crate::gate::{Gate, Marks};
     use crate::ingest::{Buffer, BufferPool, Flow};
     use std::path::Path;
     use std::sync::mpsc;
@@ -215,7 +215,7 @@ mod tests {
         fn new(disk: SimDisk, seen: Arc<dyn Disk>) -> Self {
             disk.create_dir(Path::new("blobs")).unwrap();
             let threads = Arc::new(Pool::start("test", 2).unwrap());
-            let gate = Arc::new(Gate::new(Arc::clone(&seen), 0));
+            let gate = Arc::new(Gate::new(Arc::clone(&seen), Marks::new(0, 0)));
             let files = Files::new(seen, gate, Arc::clone(&threads), Arc::default(), Arc::default(), 1, true);
             let buffers = BufferPool::new(64 * 1024 * 1024);
             Self { disk, threads, files, buffers, flow: Arc::default() }

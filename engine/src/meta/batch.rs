@@ -1,5 +1,6 @@
 //! A batch: what one commit writes, and what it expects to find. The verbs that fill it by meaning are in [`super::verb`].
 
+use super::key::table;
 use super::record::Event;
 use crate::clock::UnixMillis;
 use bytes::Bytes;
@@ -93,6 +94,27 @@ impl Batch {
     /// Whether the batch would change nothing.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// Whether the batch adds something to the store that was not there: content, a name for it, or a place where it may be read. What
+    /// takes away writes rows, too (that it was done, what is to be looked at again), but none of these.
+    pub(crate) fn adds(&self) -> bool {
+        const ADDED: [u8; 7] = [
+            table::MANIFEST_BYTES,
+            table::MANIFEST,
+            table::TAG,
+            table::BLOB,
+            table::BLOB_REPOSITORY,
+            table::REPOSITORY,
+            table::UPLOAD,
+        ];
+        let adds = |step: &Step| match step {
+            Step::Put(key, _) | Step::PutIfAbsent { key, .. } => {
+                key.first().is_some_and(|table| ADDED.contains(table))
+            }
+            Step::Delete(_) | Step::Event { .. } => false,
+        };
+        self.steps.iter().any(adds)
     }
 
     /// Adds an expectation. One that is there already costs a lookup more, and nothing else.

@@ -54,6 +54,10 @@ pub trait MetaStore: Send + Sync + fmt::Debug {
         Err(EngineError::io(what, std::io::ErrorKind::Unsupported.into()))
     }
 
+    /// Says whether free space is short: then nothing is begun that takes more of it for a while, such as merging tables. May be called
+    /// often.
+    fn spare_space(&self, _is_short: bool) {}
+
     /// Commits what waits, then stops the store's threads. Later batches are refused. Idempotent.
     fn close(&self);
 }

@@ -46,7 +46,7 @@ impl From<registry::Status> for Status {
 impl From<registry::Health> for Health {
     fn from(health: registry::Health) -> Self {
         match health {
-            registry::Health::ReadOnly { why } => {
+            registry::Health::ReadOnly { why } | registry::Health::Full { why } => {
                 Self { ready: false, why: Some(crate::handler::health::without_paths(&why)) }
             }
             _ => Self { ready: true, why: None },

@@ -20,7 +20,11 @@ pub(crate) fn live() -> Response {
 /// `GET /readyz`: whether requests should be sent here; says why not.
 pub(crate) fn ready(exchange: &Exchange<'_>) -> Response {
     match exchange.app.unready() {
-        None => plain(StatusCode::OK, Bytes::from_static(b"ready\n")),
+        // Without room it still serves: taken out of a load balancer, it would stop pulls as well.
+        None => match exchange.app.full() {
+            None => plain(StatusCode::OK, Bytes::from_static(b"ready\n")),
+            Some(why) => plain(StatusCode::OK, format!("ready, but takes no pushes: {why}\n").into()),
+        },
         Some(why) => {
             let why = without_paths(&why);
             plain(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n").into())

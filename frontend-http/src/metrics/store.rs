@@ -4,7 +4,7 @@ use super::encode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use std::fmt;
-use strata_registry::{Figure, FigureKind, Health, Registry};
+use strata_registry::{Figure, FigureKind, Registry};
 
 /// The figures at the time of one scrape.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn new(registry: &Registry) -> Self {
-        let read_only = matches!(registry.health(), Health::ReadOnly { .. });
+        let read_only = !registry.health().is_ready();
         Self { figures: registry.figures(), read_only }
     }
 }

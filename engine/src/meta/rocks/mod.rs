@@ -20,6 +20,7 @@ use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{DB, WriteBatch, WriteOptions};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use view::OwnedSnapshot;
 use watermark::Watermark;
 
@@ -34,6 +35,8 @@ pub struct RocksStore {
     queue: Option<CommitQueue>,
     /// Of a store that is only read.
     unchanging: Arc<Freshness>,
+    /// Whether tables are not merged, because space is short.
+    spares: AtomicBool,
 }
 
 impl RocksStore {
@@ -54,7 +57,7 @@ impl RocksStore {
         let db = Arc::new(db);
         let watermark = Watermark::open(directory, &library, db.latest_sequence_number())?;
         let queue = CommitQueue::start(Arc::new(RocksBackend { db: db.clone(), watermark }))?;
-        Ok(Self { db, queue: Some(queue), unchanging: Freshness::new() })
+        Ok(Self { db, queue: Some(queue), unchanging: Freshness::new(), spares: AtomicBool::new(false) })
     }
 
     /// Opens an existing store without changing a file; batches are answered [`EngineError::ReadOnly`].
@@ -68,7 +71,12 @@ impl RocksStore {
         watermark::verify(directory, &library, &options)?;
         let db = DB::open_for_read_only(&options, &library, false)
             .map_err(|error| failure::on_open(&library, &error))?;
-        Ok(Self { db: Arc::new(db), queue: None, unchanging: Freshness::new() })
+        Ok(Self {
+            db: Arc::new(db),
+            queue: None,
+            unchanging: Freshness::new(),
+            spares: AtomicBool::new(false),
+        })
     }
 
     /// Bytes of memory that the library uses for memtables and cached blocks, roughly.
@@ -109,6 +117,19 @@ impl MetaStore for RocksStore {
         });
         made.map_err(|error| failure::on_write(&error))?;
         watermark::write(directory, sequence)
+    }
+
+    fn spare_space(&self, is_short: bool) {
+        if self.spares.swap(is_short, Ordering::Relaxed) == is_short {
+            return;
+        }
+        // A merge needs as much again as what it merges, for a while, and fails the store where it does not get it.
+        let value = if is_short { "true" } else { "false" };
+        match self.db.set_options(&[("disable_auto_compactions", value)]) {
+            Ok(()) if is_short => tracing::warn!("free space is below the reserve: pushes are refused"),
+            Ok(()) => tracing::info!("free space is above the reserve again: pushes are taken"),
+            Err(error) => tracing::warn!(%error, is_short, "merging of tables was not switched"),
+        }
     }
 
     fn close(&self) {
