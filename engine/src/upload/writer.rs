@@ -373,6 +373,15 @@ impl UploadWriter {
         }
     }
 
+    /// Whether others wait for the memory that this upload holds: one that has nothing to write should be parked.
+    pub fn is_wanted(&self) -> bool {
+        let upload = self.upload.as_ref();
+        upload.is_some_and(|upload| {
+            upload.large.as_ref().is_some_and(|large| large.buffer.is_some())
+                && upload.store.buffers.is_short()
+        })
+    }
+
     /// Gives the buffer back while no bytes come: writes what fills whole blocks and keeps less than 4 KiB. To be called when
     /// the client was silent for about a second.
     ///

@@ -8,9 +8,12 @@ use std::pin::{Pin, pin};
 use std::task::{self, Poll};
 use std::time::Duration;
 use strata_engine::{EngineError, UploadWriter};
+use tokio::time::Instant;
 
 /// How long a body may pause before its upload gives its buffers back.
 const PARK_AFTER: Duration = Duration::from_secs(1);
+/// The same while others wait for a buffer: so that many who stall together keep those who do not waiting for a moment only.
+const PARK_AFTER_IF_WANTED: Duration = Duration::from_millis(25);
 
 /// Why a body did not get into the store as a whole.
 #[derive(Debug)]
@@ -122,9 +125,15 @@ async fn next<B: UploadBody>(
     if let Some(item) = ready.await {
         return Ok(item);
     }
-    let item = tokio::time::timeout(PARK_AFTER, poll_fn(|cx| body.as_mut().poll_piece(cx))).await;
-    if let Ok(item) = item {
-        return Ok(item);
+    let since = Instant::now();
+    loop {
+        let next = poll_fn(|cx| body.as_mut().poll_piece(cx));
+        if let Ok(item) = tokio::time::timeout(PARK_AFTER_IF_WANTED, next).await {
+            return Ok(item);
+        }
+        if writer.is_wanted() || since.elapsed() >= PARK_AFTER {
+            break;
+        }
     }
     writer.park().await.map_err(Interrupted::Store)?;
     Ok(poll_fn(|cx| body.as_mut().poll_piece(cx)).await)
