@@ -133,6 +133,12 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// How many files and sockets it has open.
+    #[track_caller]
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.id())).expect("the process runs").count()
+    }
+
     /// A figure of `/proc/<pid>/status` in bytes, such as `VmRSS` or `VmHWM`.
     #[track_caller]
     pub fn memory(&self, figure: &str) -> u64 {
