@@ -1,6 +1,7 @@
-//! Kill -9 at random points of a push storm: what was acknowledged is there and right, nothing else is visible.
+//! Kill -9 at random points of a push storm, and of pushes, pulls and deletions beside garbage collection: what was acknowledged is there
+//! and right, nothing else is visible.
 //!
-//! `STRATA_CRASH_ROUNDS` says how often (10 if it does not), `STRATA_CRASH_SEED` repeats a run.
+//! `STRATA_CRASH_ROUNDS` says how often (10 and 30 times if it does not), `STRATA_CRASH_SEED` repeats a run.
 
 #![allow(
     clippy::expect_used,
@@ -12,9 +13,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use strata_harness::ledger::{Ledger, Piece};
+use strata_harness::mixed::Mixed;
 use strata_harness::small_disk::SmallDisk;
 use strata_harness::storm::{Storm, held};
-use strata_harness::{Random, registry, wait};
+use strata_harness::{Random, Request, registry, wait};
 
 /// Clients at once.
 const CLIENTS: u64 = 6;
@@ -59,6 +61,47 @@ fn kill_at_random_points_of_a_push_storm() {
         let left = wait::within(wait::SOON, || (registry.blob_files().len() == blobs).then_some(()));
         assert!(left.is_some(), "round {round}: {blobs} blobs in files {:?}", registry.blob_files());
     }
+}
+
+/// No grace: whatever nothing holds may go at once, in the middle of a push.
+const COLLECTING: &str = "[gc]\ngrace = \"0s\"\ninterval = \"1s\"\nundo = \"0s\"\nrate = 0\n[storage]\nmetadata-memory = \"16 MiB\"\n";
+
+#[test]
+fn kill_at_random_points_of_mixed_load_beside_garbage_collection() {
+    let rounds = setting("STRATA_CRASH_ROUNDS").unwrap_or(30);
+    let seed = setting("STRATA_CRASH_SEED").unwrap_or(3);
+    println!("STRATA_CRASH_SEED={seed}");
+    let mut random = Random::new(seed);
+    let mut registry = registry!().config(COLLECTING).start();
+    let mut load = Mixed::new(seed, CLIENTS);
+    let mut read = 0;
+    for round in 0..rounds {
+        let before = load.counts.changes();
+        let changes = random.below(60);
+        load.start(registry.endpoint());
+        wait::until("the load to get going", Duration::from_mins(1), || {
+            (load.counts.changes() >= before + changes || !load.surprises().is_empty()).then_some(())
+        });
+        // Every fourth round lives long enough that a run of garbage collection is in the middle of its work.
+        let most = if round % 4 == 0 { 1_200_000 } else { 20_000 };
+        wait::pace(Duration::from_micros(random.below(most)));
+        registry.kill();
+        load.join();
+        registry.start();
+        let whole = load.verify(registry.endpoint());
+        read += whole;
+        println!(
+            "round {round}: killed after {} changes, {whole} images whole",
+            load.counts.changes() - before
+        );
+    }
+    println!("{rounds} rounds, {read} images read whole after a kill, nothing lost: {:?}", load.counts);
+    load.delete_all(registry.endpoint());
+    let collect = Request::post("/api/v1/gc").header("content-type", "application/json").body("{}");
+    assert_eq!(registry.endpoint().send(&collect).status, 200);
+    assert_eq!(load.verify(registry.endpoint()), 0);
+    // What is left in files are uploads that nobody finished.
+    registry.restart();
 }
 
 #[test]

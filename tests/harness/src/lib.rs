@@ -23,6 +23,7 @@ pub mod http2;
 pub mod image;
 pub mod ledger;
 pub mod message;
+pub mod mixed;
 pub mod process;
 pub mod random;
 pub mod registry;
