@@ -2,13 +2,18 @@
 //!
 //! For tests only: those of this crate, those above it, and the fuzzer.
 
+use crate::check::{CheckOptions, Verify, check_with};
 use crate::clock::ManualClock;
 use crate::disk::faulty::FaultyDisk;
 use crate::disk::sim::{Cut, SimDisk};
 use crate::entropy::SeededEntropy;
+use crate::gc::{GcReport, Pace};
+use crate::limits::PAGE_ROWS;
+use crate::meta::check::Severity;
 use crate::meta::record::Record;
 use crate::meta::{
-    Batch, CommitDone, Freshness, GenerationOwner, MemoryStore, MetaStore, MetaView, UploadRecord,
+    Batch, CommitDone, Freshness, GenerationOwner, MemoryStore, MetaStore, MetaView, TombstoneItem,
+    UploadRecord,
 };
 use crate::{Engine, EngineConfig, EngineError, Ports, UnixMillis};
 use bytes::Bytes;
@@ -151,12 +156,58 @@ impl World {
         self.meta = StepMeta::new(memory, &self.disk);
         Ok(())
     }
+
+    /// What is wrong with the store of an idle engine: rows against each other, every blob against its digest, files and tombstones
+    /// that nothing explains.
+    ///
+    /// # Errors
+    /// Errors of the view.
+    pub fn audit(&self, engine: &Engine) -> Result<Vec<String>, EngineError> {
+        engine.settle();
+        let view = engine.view()?;
+        let options = CheckOptions { verify: Verify::Digest, threads: 1, ..CheckOptions::default() };
+        let report = check_with(&self.disk, &view, &options)?;
+        // A note is of what a client may do: an index, for one, may name what its repository does not have.
+        let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error);
+        let mut wrong: Vec<String> = errors.map(|finding| format!("{finding:?}")).collect();
+        for (item, _) in view.tombstones(None, PAGE_ROWS)? {
+            if matches!(item, TombstoneItem::File { .. }) {
+                wrong.push(format!("{item:?} is left"));
+            }
+        }
+        if report.unnamed_files > 0 {
+            wrong.push(format!("{} files without a row", report.unnamed_files));
+        }
+        let metrics = engine.metrics();
+        if (metrics.buffers_used, metrics.writers) != (0, 0) || engine.parts().sessions.count() != 0 {
+            wrong.push(format!("a buffer, a writer or a session leaked: {metrics:?}"));
+        }
+        Ok(wrong)
+    }
 }
 
 impl Engine {
     /// Waits until no work runs in the background.
     pub fn settle(&self) {
         self.parts().pending.wait_for_none();
+    }
+
+    /// Collects garbage on this thread, until there is none or `steps` steps were made.
+    ///
+    /// # Errors
+    /// As [`Engine::gc_run`].
+    pub fn sweep(&self, steps: u64) -> Result<GcReport, EngineError> {
+        crate::gc::run(self.parts(), &mut Steps(steps))
+    }
+}
+
+/// Ends a run after so many steps.
+struct Steps(u64);
+
+impl Pace for Steps {
+    fn go_on(&mut self, _: u64) -> bool {
+        self.0 = self.0.saturating_sub(1);
+        self.0 > 0
     }
 }
 

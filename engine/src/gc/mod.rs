@@ -14,3 +14,5 @@ pub use config::GcConfig;
 pub(crate) use driver::Driver;
 pub(crate) use plan::plan;
 pub use report::{GcCounts, GcKind, GcPlan, GcRemoval, GcReport, GcStatus, GcTally};
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use sweeper::{Pace, run};

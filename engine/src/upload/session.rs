@@ -93,7 +93,7 @@ impl Sessions {
     }
 
     /// Sessions taken.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "sim"))]
     pub(crate) fn count(&self) -> usize {
         lock(&self.0).len()
     }

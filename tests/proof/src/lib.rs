@@ -9,7 +9,10 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
+    clippy::print_stdout,
     reason = "a failed expectation is a failed test"
 )]
 
+pub mod model;
 pub mod targets;
+pub mod universe;

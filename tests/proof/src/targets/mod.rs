@@ -4,6 +4,7 @@ mod frame;
 mod lane;
 mod manifest;
 mod names;
+mod operations;
 mod path;
 mod ranges;
 mod record;
@@ -13,11 +14,12 @@ mod session;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets/` and of its folder in `fuzz/corpus/`.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("frame", frame::run),
     ("lane", lane::run),
     ("manifest", manifest::run),
     ("names", names::run),
+    ("operations", operations::run),
     ("path", path::run),
     ("ranges", ranges::run),
     ("record", record::run),
