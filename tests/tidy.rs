@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use strata_frontend_http::route::Endpoint;
 use strata_types::{ErrorCode, Failure, Outcome};
 
 /// Which crate of the workspace may depend on which (dependencies of tests included), each edge with its reason.
@@ -397,4 +398,23 @@ fn documentation_of_errors_equals_the_code() {
         fs::read_to_string(&path).unwrap_or_default() == generated,
         "docs/errors.md is not what the code says; run `make docs`"
     );
+}
+
+#[test]
+fn every_endpoint_of_operators_is_documented() {
+    let text = read("docs/admin-api.md");
+    let documented: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(request, _)| request))
+        .filter(|request| request.contains(" /api/"))
+        .collect();
+    let of = |endpoint: &Endpoint| {
+        let template = endpoint.template();
+        let methods = endpoint.methods().split(", ").filter(|method| *method != "HEAD");
+        methods.map(move |method| format!("{method} {template}")).collect::<Vec<_>>()
+    };
+    let admin = Endpoint::ALL.iter().filter(|endpoint| endpoint.template().starts_with("/api/"));
+    let there: BTreeSet<String> = admin.flat_map(of).collect();
+    let there: BTreeSet<&str> = there.iter().map(String::as_str).collect();
+    assert_eq!(documented, there, "docs/admin-api.md lists other endpoints than there are");
 }

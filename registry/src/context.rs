@@ -69,8 +69,10 @@ impl Context {
     }
 
     /// The first step of every use case that is about the store and not about one repository.
-    pub(crate) const fn authorize_operator(&self) -> Result<(), RegistryError> {
-        if self.principal.may_operate() { Ok(()) } else { Err(RegistryError::OperatorsOnly) }
+    pub(crate) fn authorize_operator(&self) -> Result<(), RegistryError> {
+        // Nobody has an account yet, and looking after a store is not for a whole network: whoever is on this machine may.
+        let is_here = self.remote.is_none_or(|remote| remote.to_canonical().is_loopback());
+        if is_here && self.principal.may_operate() { Ok(()) } else { Err(RegistryError::OperatorsOnly) }
     }
 
     /// What the events of this request carry besides what happened: a JSON object with `request`, and `remote` where it is known.
@@ -80,5 +82,24 @@ impl Context {
             None => json!({ "request": *self.request_id }),
         };
         detail.to_string().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_are_on_this_machine() {
+        let may = |remote: Option<&str>| {
+            let remote = remote.map(|text| text.parse().unwrap());
+            Context::anonymous("id", remote).authorize_operator().is_ok()
+        };
+        for here in [None, Some("127.0.0.1"), Some("127.8.8.8"), Some("::1"), Some("::ffff:127.0.0.1")] {
+            assert!(may(here), "{here:?}");
+        }
+        for elsewhere in ["192.0.2.1", "10.0.0.1", "2001:db8::1", "::ffff:192.0.2.1", "0.0.0.0"] {
+            assert!(!may(Some(elsewhere)), "{elsewhere}");
+        }
     }
 }

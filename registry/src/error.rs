@@ -151,7 +151,7 @@ pub enum RegistryError {
         repository: RepositoryName,
     },
     /// The principal may not look after the store.
-    #[error("only operators may do this")]
+    #[error("only operators may do this, from the machine of the registry itself")]
     OperatorsOnly,
     /// There is no such backup under way: it has ended, or was not renewed in time.
     #[error("there is no backup {id} under way; it has ended, or was not renewed in time")]

@@ -167,7 +167,7 @@ settings! {
     [storage] Storage {
         /// The data directory. It is created if it is missing; one process at a time can use it.
         data: PathBuf = "./strata-data", flag "data";
-        /// Free space that is left alone. Below it pushes are refused with 507 before the disk is full; pulls go on.
+        /// Free space that is left alone. Below it pushes are refused with 507 before the disk is full; pulls and deletions go on.
         reserve: ByteSize = "256 MiB";
         /// Memory for the buffers of all uploads together. Uploads wait for one another beyond it.
         buffer_memory: ByteSize = "64 MiB";
