@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use strata_harness::ledger::Ledger;
 use strata_harness::random::noise;
+use strata_harness::small_disk::SmallDisk;
 use strata_harness::storm::Storm;
 use strata_harness::{Endpoint, Image, Request, TestRegistry, binary, process, registry, sha256, wait};
 use tempfile::TempDir;
@@ -342,4 +343,26 @@ fn a_server_elsewhere_is_told_apart() {
     ]);
     assert!(expect_code(&output, 1).contains("Run this on the machine of the server"));
     assert!(!target.exists() && under_way(registry.endpoint()).is_empty());
+}
+
+#[test]
+fn a_copy_leaves_the_store_its_reserve() {
+    let Some(disk) = SmallDisk::mount(160) else { return };
+    let config = "[storage]\nreserve = \"24 MiB\"\nmetadata-memory = \"8 MiB\"\n";
+    let registry = registry!().data(&disk.path().join("data")).config(config).start();
+    let repository = registry.repository("a/b");
+    for seed in 0..8 {
+        repository.push_blob(&noise(seed, 10_000_000));
+    }
+    let (copied, linked) = (disk.path().join("copied"), disk.path().join("linked"));
+    let server = url(&registry);
+    let output = run(&["backup", text(&copied), "--copy", "--server", &server]);
+    assert!(expect_code(&output, 1).contains("storage.reserve"));
+    assert!(copied.join("INCOMPLETE-BACKUP").exists());
+    assert!(disk.free() >= 24 << 20, "{} bytes are free", disk.free());
+    registry.endpoint().send(&repository.post_blob(&sha256(b"x"), &"x".into())).expect(201);
+    // Files that are shared take no room.
+    let report = back_up(&registry, &linked, &[]);
+    assert_eq!(report["linked"], 8, "{report}");
+    expect_sound(&linked);
 }

@@ -419,6 +419,7 @@ impl Engine {
             buffers_max: store.buffers.count() as u64,
             writers: counters.writers.get(),
             files_open: store.handles.count() as u64,
+            backups: self.backups().len() as u64,
             space_available: space.map_or(0, |space| space.available),
             space_total: space.map_or(0, |space| space.total),
         }

@@ -40,6 +40,8 @@ pub struct EngineMetrics {
     pub writers: u64,
     /// Blob files held open for readers now.
     pub files_open: u64,
+    /// Backups under way.
+    pub backups: u64,
     /// Free space on the data directory's file system when last asked, bytes.
     pub space_available: u64,
     /// Size of that file system, bytes.

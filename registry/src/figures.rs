@@ -118,6 +118,7 @@ impl Registry {
             gauge("store_buffers_max", "Upload buffers that there are at most.", store.buffers_max),
             gauge("store_uploads_open", "Uploads that are being written.", store.writers),
             gauge("store_files_open", "Blob files held open for readers.", store.files_open),
+            gauge("store_backups", "Backups under way; each holds back the removal of files.", store.backups),
             gauge("store_space_available_bytes", "Free space for the data directory.", store.space_available),
             gauge("store_space_total_bytes", "Size of the data directory's file system.", store.space_total),
         ];

@@ -100,6 +100,7 @@ async fn copied(arguments: &BackupArguments, place: &Place, begun: &Backup) -> R
         data_dir: directory.to_owned(),
         made_at: UnixMillis(begun.made_at_millis),
         expires_in: hold(),
+        reserve_bytes: begun.reserve,
     };
     let (target, options) = (arguments.target.clone(), Options { copy: arguments.copy });
     let given_up = Arc::<AtomicBool>::default();
@@ -168,6 +169,9 @@ fn refuse_elsewhere(directory: &Path, id: &str) -> Result<(), Refusal> {
 fn explained(error: EngineError) -> Refusal {
     match error {
         EngineError::BackupTarget { .. } => Refusal::wrong_use(error),
+        EngineError::NoSpace => Refusal::new(
+            "the backup is incomplete and of no use: there is no room for it, or less than storage.reserve would be left for the store",
+        ),
         other => Refusal::new(format!("the backup is incomplete and of no use: {other}")),
     }
 }

@@ -6,13 +6,15 @@
 use super::plan::{Item, plan};
 use super::{BACKUPS, Backup, MARKER};
 use crate::blob::generation::BLOBS;
+use crate::disk::{Disk, RealDisk};
 use crate::engine::META;
 use crate::error::EngineError;
-use crate::meta::{MetaStore, RocksConfig, RocksStore, View};
+use crate::meta::{self, MetaStore, RocksConfig, RocksStore, View};
 use crate::segment::SEGMENTS;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The name of the metadata until everything is there.
@@ -91,6 +93,8 @@ pub fn fill(
     prepare(target, &backup.data_dir)?;
     let store = RocksStore::open_read_only(&checkpoint, &RocksConfig::default())?;
     let view = View::new(store.view()?);
+    // This program may be another version than the server.
+    meta::identity(&view)?;
     let items = plan(&view, &backup.data_dir)?;
     let summary = Summary { last_event: view.last_event()?, ..Summary::default() };
     // The library keeps files open that are to be copied next.
@@ -106,6 +110,7 @@ pub fn fill(
         link: !options.copy,
         summary,
         progress,
+        spares: spared(target, backup)?,
         directories: BTreeSet::new(),
     };
     for item in &items {
@@ -175,6 +180,14 @@ fn prepare(target: &Path, data_dir: &Path) -> Result<(), EngineError> {
     sync_directory(target)
 }
 
+/// The reserve of the store, if the target takes its space from the same file system.
+fn spared(target: &Path, backup: &Backup) -> Result<u64, EngineError> {
+    let device =
+        |path: &Path| fs::metadata(path).map(|found| found.dev()).map_err(|error| failed(path, error));
+    let shared = device(target)? == device(&backup.data_dir)?;
+    Ok(if shared { backup.reserve_bytes } else { 0 })
+}
+
 struct Filling<'a> {
     from: &'a Path,
     to: &'a Path,
@@ -182,6 +195,8 @@ struct Filling<'a> {
     link: bool,
     summary: Summary,
     progress: Progress,
+    /// Free space to leave alone where the target lies, bytes.
+    spares: u64,
     /// Directories whose names are not synced yet.
     directories: BTreeSet<PathBuf>,
 }
@@ -211,7 +226,7 @@ impl Filling<'_> {
         if !item.changes && self.try_link(&from, &to)? {
             self.summary.linked += 1;
         } else {
-            copy(&from, &to, item.bytes)?;
+            self.copy(&from, &to, item.bytes)?;
             self.summary.bytes_copied += item.bytes;
         }
         self.summary.files += 1;
@@ -231,6 +246,17 @@ impl Filling<'_> {
     fn count(&mut self, item: &Item) {
         self.progress.files += 1;
         self.progress.bytes += item.bytes;
+    }
+
+    /// Copies, where that leaves the store its reserve: a store whose disk is filled by its own backup is no better off for it.
+    fn copy(&self, from: &Path, to: &Path, bytes: u64) -> Result<(), EngineError> {
+        if self.spares > 0 {
+            let space = RealDisk::new(self.to).space().map_err(|error| failed(self.to, error))?;
+            if space.available < self.spares.saturating_add(bytes) {
+                return Err(EngineError::NoSpace);
+            }
+        }
+        copy(from, to, bytes)
     }
 
     /// Gives a file a second name. `false` where that cannot be.
@@ -270,7 +296,7 @@ impl Filling<'_> {
             } else if name == "LOCK" || name.starts_with("LOG") {
                 // The library's own, of no use to a copy.
             } else if !(name.ends_with(".sst") && self.try_link(&from, &to)?) {
-                copy(&from, &to, found.len())?;
+                self.copy(&from, &to, found.len())?;
                 self.summary.bytes_copied += found.len();
             }
         }

@@ -27,6 +27,8 @@ pub struct Backup {
     pub made_at: UnixMillis,
     /// How long the hold lives on if it is not renewed.
     pub expires_in: Duration,
+    /// Free space that is to be left alone where the data directory lies, bytes.
+    pub reserve_bytes: u64,
 }
 
 /// The backups of a store that are under way.
@@ -160,7 +162,8 @@ impl Entry {
         // Whoever copies may stand in another directory.
         let data_dir = &store.config.data_dir;
         let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.clone());
-        Some(Backup { id: id.to_owned(), data_dir, made_at, expires_in })
+        let reserve_bytes = store.config.reserve_bytes;
+        Some(Backup { id: id.to_owned(), data_dir, made_at, expires_in, reserve_bytes })
     }
 }
 

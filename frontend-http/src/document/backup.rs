@@ -29,6 +29,8 @@ pub struct Backup {
     pub made_at_millis: u64,
     /// How long the hold lives if it is not renewed, milliseconds.
     pub expires_in_millis: u64,
+    /// Free space that is to be left alone where the data directory lies, bytes.
+    pub reserve: u64,
 }
 
 /// Answer of `GET /api/v1/backups`.
@@ -45,6 +47,7 @@ impl From<registry::Backup> for Backup {
             directory: backup.data_dir,
             made_at_millis: backup.made_at.0,
             expires_in_millis: u64::try_from(backup.expires_in.as_millis()).unwrap_or(u64::MAX),
+            reserve: backup.reserve_bytes,
         }
     }
 }
