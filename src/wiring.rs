@@ -8,13 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use strata_engine::{Engine, EngineConfig, EngineError, GcConfig};
+use strata_engine::{Engine, EngineConfig, EngineError, GcConfig, ScrubConfig};
 use strata_frontend_http::{
     App, AppConfig, HttpConfig, HttpError, HttpLimits, ListenerConfig, Server, ServerHandle, TlsConfig,
 };
 use strata_registry::{Registry, RegistryConfig};
 
-use crate::config::{Config, Gc, Io, Listener, Problems, Settings, Span};
+use crate::config::{Config, Gc, Io, Listener, Problems, Settings, Span, VerifyOnRead};
 use crate::log::Log;
 use crate::shutdown::{self, Stop};
 
@@ -246,6 +246,15 @@ pub(crate) fn engine_config(settings: &Settings) -> EngineConfig {
             },
         },
         gc: gc_config(&settings.gc),
+        scrub: ScrubConfig {
+            interval: settings.scrub.interval.duration(),
+            rate: settings.scrub.rate.bytes(),
+        },
+        verify_on_read: match storage.verify_on_read {
+            VerifyOnRead::Off => strata_engine::VerifyOnRead::Off,
+            VerifyOnRead::Sample => strata_engine::VerifyOnRead::Sample,
+            VerifyOnRead::Always => strata_engine::VerifyOnRead::Always,
+        },
         ..EngineConfig::new(&storage.data)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::fast_path::FastPaths;
 use crate::gc::GcConfig;
+use crate::scrub::{ScrubConfig, VerifyOnRead};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -32,6 +33,10 @@ pub struct EngineConfig {
     pub segment_bytes_max: u64,
     /// When and how fast garbage is collected.
     pub gc: GcConfig,
+    /// When and how fast all stored bytes are read again.
+    pub scrub: ScrubConfig,
+    /// Whether large blobs are verified before they are sent (`storage.verify-on-read`).
+    pub verify_on_read: VerifyOnRead,
 }
 
 impl EngineConfig {
@@ -49,6 +54,8 @@ impl EngineConfig {
             fast_paths: FastPaths::AUTO,
             segment_bytes_max: 256 * 1024 * 1024,
             gc: GcConfig::default(),
+            scrub: ScrubConfig::default(),
+            verify_on_read: VerifyOnRead::default(),
         }
     }
 

@@ -4,7 +4,7 @@
 //! loses the answer, never the work, and tears nothing.
 
 use crate::backup::{self, Backup, Backups, Holds};
-use crate::blob::{self, BlobBody, Files, Handles, Reader};
+use crate::blob::{BlobBody, Files, Handles, Reader};
 use crate::clock::{Clock, SystemClock, UnixMillis};
 use crate::config::EngineConfig;
 use crate::disk::{Disk, Pool};
@@ -19,7 +19,9 @@ use crate::meta::{
     self, Batch, Committed, MetaStore, Moment, Proof, RocksConfig, RocksStore, StoreIdentity, View,
 };
 use crate::metrics::{Counters, EngineMetrics};
+use crate::quarantine;
 use crate::recovery;
+use crate::scrub::{self, ScrubStatus};
 use crate::segment::Appender;
 use crate::store::Store;
 use crate::sync::Pending;
@@ -80,6 +82,7 @@ struct Open {
     closed: AtomicBool,
     gc: Driver,
     backups: Backups,
+    scrub: scrub::Driver,
     _lock: Option<DirLock>,
 }
 
@@ -172,21 +175,23 @@ impl Engine {
             pending,
         };
         let store = Arc::new(store);
+        quarantine::count(&store)?;
         let gc =
             Driver::start(Arc::clone(&store)).map_err(|error| EngineError::io("starting threads", error))?;
         let open = Open {
-            store,
+            store: Arc::clone(&store),
             identity,
             fast_paths,
             closed: AtomicBool::new(false),
             gc,
+            scrub: scrub::Driver::start(&store)?,
             backups: Backups::default(),
             _lock: lock,
         };
         Ok(Self { open: Arc::new(open) })
     }
 
-    fn store(&self) -> &Arc<Store> {
+    pub(crate) fn store(&self) -> &Arc<Store> {
         &self.open.store
     }
 
@@ -257,26 +262,28 @@ impl Engine {
         &self.open.fast_paths
     }
 
-    /// Opens a blob, whichever repositories may read it; `None` where the store does not have it. Ranges are the reader's.
+    /// Opens a blob, whichever repositories may read it; `None` where the store does not have it, or has it in quarantine. Ranges are
+    /// the reader's. A blob whose bytes turn out to be missing or damaged is put into quarantine here.
     ///
     /// # Errors
-    /// [`EngineError::Corrupt`] where the stored bytes are missing or damaged: such a blob is not served. [`EngineError::Io`].
+    /// [`EngineError::Corrupt`] where the stored bytes are missing or damaged and that cannot be written down: such a blob is not
+    /// served. [`EngineError::Io`].
     pub async fn open_blob(&self, digest: &Digest) -> Result<Option<BlobBody>, EngineError> {
-        let store = self.store();
-        let mut seen = store.view()?.blob(digest)?;
-        loop {
-            let Some(record) = seen else { return Ok(None) };
-            let outcome = blob::open(digest, &record, &store.handles, &store.reader).await;
-            if let Err(EngineError::Corrupt { .. }) = &outcome {
-                // A blob that was removed or moved between the look at its row and the open is not damaged.
-                let now = store.view()?.blob(digest)?;
-                if now != seen {
-                    seen = now;
-                    continue;
-                }
-            }
-            return outcome.map(Some);
-        }
+        quarantine::open_blob(self.store(), digest).await
+    }
+
+    /// As [`Engine::open_blob`], for one who sends the blob: where `storage.verify-on-read` says so, a large one is read and verified as
+    /// a whole before.
+    ///
+    /// # Errors
+    /// As [`Engine::open_blob`].
+    pub async fn read_blob(&self, digest: &Digest) -> Result<Option<BlobBody>, EngineError> {
+        quarantine::read_blob(self.store(), digest).await
+    }
+
+    /// Whether an open file of a blob may be sent a second time without another [`Engine::read_blob`].
+    pub fn may_read_again(&self) -> bool {
+        self.store().config.verify_on_read == scrub::VerifyOnRead::Off
     }
 
     /// Starts an upload session for a repository. It survives restarts and expires some time after its last use.
@@ -396,6 +403,20 @@ impl Engine {
         self.open.backups.list(self.store())
     }
 
+    /// Begins a round of the scrub, if none is under way, and tells its number. With `rate` it goes so many bytes a second fast, 0 without
+    /// a limit; else as the settings say.
+    ///
+    /// # Errors
+    /// [`EngineError::Poisoned`], [`EngineError::NoSpace`], [`EngineError::Closed`].
+    pub async fn scrub_start(&self, rate: Option<u64>) -> Result<u64, EngineError> {
+        self.open.scrub.begin(rate).await
+    }
+
+    /// Where the scrub stands.
+    pub fn scrub_status(&self) -> ScrubStatus {
+        self.open.scrub.status()
+    }
+
     /// What the engine did since it was opened, and what it holds now.
     pub fn metrics(&self) -> EngineMetrics {
         let store = self.store();
@@ -415,6 +436,12 @@ impl Engine {
             reads_inline: counters.reads_inline.get(),
             reads_deferred: counters.reads_deferred.get(),
             corruptions: counters.corruptions.get(),
+            blobs_quarantined: counters.blobs_quarantined.get(),
+            blobs_healed: counters.blobs_healed.get(),
+            quarantined: counters.quarantined.get(),
+            scrubbed_bytes: counters.scrubbed_bytes.get(),
+            scrub_rounds: counters.scrub_rounds.get(),
+            reads_verified: counters.reads_verified.get(),
             buffers_used: store.buffers.used() as u64,
             buffers_max: store.buffers.count() as u64,
             writers: counters.writers.get(),
@@ -451,6 +478,7 @@ impl Open {
         }
         let store = &self.store;
         self.gc.stop();
+        self.scrub.stop();
         // What waited for them is removed before the threads that do so end.
         self.backups.close();
         store.gate.close();

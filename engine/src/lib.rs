@@ -20,7 +20,9 @@ pub mod limits;
 mod lock;
 pub mod meta;
 pub mod metrics;
+pub mod quarantine;
 mod recovery;
+pub mod scrub;
 mod segment;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
@@ -38,4 +40,5 @@ pub use error::EngineError;
 pub use fast_path::{FastPaths, Io};
 pub use gc::{GcConfig, GcCounts, GcKind, GcPlan, GcRemoval, GcReport, GcStatus, GcTally};
 pub use metrics::EngineMetrics;
+pub use scrub::{ScrubConfig, VerifyOnRead};
 pub use upload::{UploadStatus, UploadWriter};

@@ -35,6 +35,8 @@ pub const COMMIT_ATTEMPTS_MAX: u32 = 8;
 pub const SETTLED_STEP: u64 = 256;
 /// Sessions that one page of a walk over them holds; each may weigh [`SMALL_BLOB_BYTES_MAX`].
 pub const UPLOADS_PER_PAGE: usize = 16;
+/// Bytes that one read of a scrub takes at most: they are hashed while the processor's cache still holds them.
+pub const SCRUB_PIECE_BYTES: usize = 256 * 1024;
 /// Rows that one page of a walk over another table holds.
 pub const PAGE_ROWS: usize = 256;
 /// Buffers for pieces of blob files that are kept for the next read: their length in bytes, and how many of each. Together 8 MiB.

@@ -32,6 +32,18 @@ pub struct EngineMetrics {
     pub reads_deferred: u64,
     /// Reads that found stored bytes damaged.
     pub corruptions: u64,
+    /// Blobs that were put into quarantine.
+    pub blobs_quarantined: u64,
+    /// Damaged blobs that have good bytes again.
+    pub blobs_healed: u64,
+    /// Blobs that are in quarantine now.
+    pub quarantined: u64,
+    /// Bytes that the scrub read.
+    pub scrubbed_bytes: u64,
+    /// Rounds of the scrub that came to their end.
+    pub scrub_rounds: u64,
+    /// Large blobs that were verified before they were sent.
+    pub reads_verified: u64,
     /// Upload buffers in use now.
     pub buffers_used: u64,
     /// Upload buffers that there are at most.
@@ -55,6 +67,11 @@ pub(crate) struct Counter(AtomicU64);
 impl Counter {
     pub(crate) fn add(&self, count: u64) {
         self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Adds one and returns what there was before.
+    pub(crate) fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn subtract(&self, count: u64) {
@@ -82,5 +99,13 @@ pub(crate) struct Counters {
     pub(crate) reads_inline: Counter,
     pub(crate) reads_deferred: Counter,
     pub(crate) corruptions: Counter,
+    pub(crate) blobs_quarantined: Counter,
+    pub(crate) blobs_healed: Counter,
+    pub(crate) quarantined: Counter,
+    pub(crate) scrubbed_bytes: Counter,
+    pub(crate) scrub_rounds: Counter,
+    /// Large blobs opened to be sent, verified or not.
+    pub(crate) large_reads: Counter,
+    pub(crate) reads_verified: Counter,
     pub(crate) writers: Counter,
 }

@@ -6,8 +6,17 @@
 
 mod backup;
 mod gc;
+mod quarantine;
+mod scrub;
 mod status;
 
 pub use backup::{Backup, BackupRequest, Backups};
 pub use gc::{GcAnswer, GcCounts, GcPlan, GcRemoval, GcReport, GcRequest, GcStatus, GcTally, REMOVALS_MAX};
+pub use quarantine::{QUARANTINED_MAX, Quarantine, QuarantinedBlob, Rechecked, Repaired};
+pub use scrub::{ScrubFinding, ScrubRequest, ScrubRound, ScrubStarted, ScrubStatus, ScrubTally};
 pub use status::{Health, Status};
+
+/// A request that says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}

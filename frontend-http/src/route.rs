@@ -76,6 +76,14 @@ endpoints! {
     Backups = "/api/v1/backups", "GET, HEAD, POST";
     /// One of them.
     Backup = "/api/v1/backups/{id}", "PUT, DELETE";
+    /// The scrub: where it stands, a round.
+    Scrub = "/api/v1/scrub", "GET, HEAD, POST";
+    /// Blobs in quarantine.
+    Quarantine = "/api/v1/quarantine", "GET, HEAD";
+    /// A blob that is given up, or given good bytes.
+    QuarantinedBlob = "/api/v1/quarantine/{digest}", "PUT, DELETE";
+    /// Another look at a blob.
+    QuarantineRecheck = "/api/v1/quarantine/{digest}/recheck", "POST";
     /// Nothing is there.
     Unknown = "unknown", "";
 }

@@ -46,6 +46,18 @@ pub enum RegistryError {
         /// What was looked for.
         digest: Digest,
     },
+    /// The store does not have the blob, in whatever repository.
+    #[error("blob {digest} is not in the store")]
+    NotStored {
+        /// What was looked for.
+        digest: Digest,
+    },
+    /// The blob is not in quarantine.
+    #[error("blob {digest} is not in quarantine")]
+    NotQuarantined {
+        /// What was looked for.
+        digest: Digest,
+    },
     /// The blob cannot be removed while a manifest of the repository needs it.
     #[error("blob {digest} is needed by manifest {by} of this repository; delete the manifest first")]
     BlobReferenced {
@@ -208,7 +220,9 @@ impl RegistryError {
     /// What a frontend puts on its wire. The one place where meaning becomes a code.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::BlobUnknown { .. } => ErrorCode::BlobUnknown.into(),
+            Self::BlobUnknown { .. } | Self::NotStored { .. } | Self::NotQuarantined { .. } => {
+                ErrorCode::BlobUnknown.into()
+            }
             // The spec has no code for "still needed". 405 UNSUPPORTED is what its conformance suite accepts of a delete that is refused.
             Self::BlobReferenced { .. } => ErrorCode::Unsupported.into(),
             Self::UploadUnknown { .. } => ErrorCode::BlobUploadUnknown.into(),

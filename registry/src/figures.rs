@@ -2,7 +2,7 @@
 
 use crate::registry::Registry;
 use std::sync::atomic::{AtomicU64, Ordering};
-use strata_engine::{GcKind, GcStatus};
+use strata_engine::{EngineMetrics, GcKind, GcStatus};
 
 /// How a figure behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,9 +122,24 @@ impl Registry {
             gauge("store_space_available_bytes", "Free space for the data directory.", store.space_available),
             gauge("store_space_total_bytes", "Size of the data directory's file system.", store.space_total),
         ];
+        figures.extend(damage(&store));
         figures.extend(collection(&gc));
         figures
     }
+}
+
+/// The figures of bytes that went bad, and of looking for them.
+fn damage(store: &EngineMetrics) -> Vec<Figure> {
+    let counter = |name, help, value| Figure { name, help, kind: FigureKind::Counter, value };
+    let help = "Blobs that are in quarantine.";
+    vec![
+        counter("store_blobs_quarantined", "Blobs put into quarantine.", store.blobs_quarantined),
+        counter("store_blobs_healed", "Damaged blobs that have good bytes again.", store.blobs_healed),
+        Figure { name: "store_quarantined", help, kind: FigureKind::Gauge, value: store.quarantined },
+        counter("store_scrubbed_bytes", "Bytes that the scrub read.", store.scrubbed_bytes),
+        counter("store_scrub_rounds", "Rounds of the scrub that ended.", store.scrub_rounds),
+        counter("store_reads_verified", "Large blobs verified before sending.", store.reads_verified),
+    ]
 }
 
 /// The figures of garbage collection.

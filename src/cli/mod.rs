@@ -1,5 +1,5 @@
 //! The command line: what can be said, and which function does it. Exit codes: 0 done, 1 it could not be done (for
-//! `check`: something was found), 2 wrong use (for `check`: it could not be run).
+//! `check` and `scrub`: something was found), 2 wrong use (for those two: it could not be run).
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,6 +14,8 @@ mod check;
 mod flags;
 mod gc;
 mod place;
+mod quarantine;
+mod scrub;
 mod status;
 
 use flags::SettingFlags;
@@ -38,6 +40,11 @@ enum Command {
     Gc(gc::GcArguments),
     /// Checks a data directory that no process is using; changes nothing.
     Check(check::CheckArguments),
+    /// Reads everything that is stored, at a running server (--server) or in a data directory that no process is using, and puts damaged blobs into quarantine.
+    Scrub(scrub::ScrubArguments),
+    /// Lists blobs whose bytes are bad, looks at one again, or gives one up.
+    #[command(subcommand)]
+    Quarantine(quarantine::QuarantineCommand),
     /// Checks, shows or prints configurations.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -90,6 +97,8 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Gc(arguments) => gc::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Scrub(arguments) => scrub::run(&arguments),
+        Command::Quarantine(command) => quarantine::run(&command),
         Command::Config(ConfigCommand::Check(arguments)) => match arguments.load() {
             Ok(_) => print("the configuration is right\n"),
             Err(problems) => fail(&problems, 1),

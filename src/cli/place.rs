@@ -83,6 +83,11 @@ impl Refusal {
         Refusal { message: message.to_string(), code: 2 }
     }
 
+    /// Says it on stderr, with an exit code of the command's own.
+    pub(super) fn report_as(&self, code: u8) -> ExitCode {
+        fail(&self.message, code)
+    }
+
     /// Says it on stderr.
     pub(super) fn report(&self) -> ExitCode {
         fail(&self.message, self.code)

@@ -44,6 +44,18 @@ words! {
     }
 }
 
+words! {
+    /// Whether large blobs are verified before they are sent.
+    VerifyOnRead {
+        /// Not: their length only.
+        Off = "off",
+        /// One read in 64.
+        Sample = "sample",
+        /// Every read.
+        Always = "always",
+    }
+}
+
 impl FastPath {
     /// Whether it may be taken.
     pub(crate) fn is_wanted(self) -> bool {
@@ -189,6 +201,10 @@ settings! {
         /// `"auto"` writes large uploads past the page cache where the file system can, `"off"` never. What was chosen is
         /// logged at start.
         direct_io: FastPath = "auto";
+        /// Whether a blob of more than 64 KiB is read as a whole and compared with its checksum before the first byte of it is
+        /// sent: `"off"` looks at its length only, `"sample"` does it for one GET in 64, `"always"` for every GET, a range too. One that is
+        /// damaged is put into quarantine and not served. Smaller ones are always compared.
+        verify_on_read: VerifyOnRead = "off";
     }
 
     /// When what nothing needs any more is removed. It goes on by itself, while the server serves.
@@ -210,6 +226,15 @@ settings! {
         rate: u32 = "2000";
         /// Dead part of a file of small blobs, in percent, from which on what still lives in it is moved and the file removed.
         segment_dead: u32 = "50";
+    }
+
+    /// When every stored byte is read again, to find what the disk has lost. It goes on by itself, while the server serves, and makes
+    /// room for requests.
+    [scrub] Scrub {
+        /// Time from the end of a round to the next one. 0 makes one only when asked. A round that a stop interrupted goes on at the next start.
+        interval: Span = "7d";
+        /// Bytes per second at most. 0 sets no limit.
+        rate: ByteSize = "64 MiB";
     }
 
     /// What a repository takes.

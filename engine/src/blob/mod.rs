@@ -11,6 +11,6 @@ mod read;
 
 pub(crate) use checksum::{checksum, checksum_part};
 pub(crate) use files::{Files, NewFile};
-pub(crate) use open::{is_whole, open};
+pub(crate) use open::{Unopened, is_whole, open};
 pub use read::{BlobBody, BlobFile, IdleBlobFile};
 pub(crate) use read::{FileKey, Handles, Reader};

@@ -4,24 +4,29 @@ use super::generation::file_path;
 use super::read::{BlobBody, BlobFile, FileKey, Handles, Reader};
 use crate::disk::{Disk, OpenMode, read_exact_at};
 use crate::error::EngineError;
-use crate::meta::{BlobRecord, Placement};
+use crate::meta::{BlobRecord, Damage, Placement};
 use crate::segment;
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
 use strata_types::Digest;
 
-/// Opens the blob that `record` places.
-///
-/// # Errors
-/// [`EngineError::Corrupt`] where its bytes are missing, too few, too many or, in a segment, not those that were stored;
-/// [`EngineError::Io`].
+/// Why a blob cannot be opened.
+#[derive(Debug)]
+pub(crate) enum Unopened {
+    /// Its bytes are not those that were stored; in words, where and what.
+    Damaged(Damage, String),
+    /// The device has trouble, which says nothing about the bytes.
+    Failed(EngineError),
+}
+
+/// Opens the blob that `record` places. What is damaged is counted and told to the log.
 pub(crate) async fn open(
     digest: &Digest,
     record: &BlobRecord,
     handles: &Arc<Handles>,
     reader: &Reader,
-) -> Result<BlobBody, EngineError> {
+) -> Result<BlobBody, Unopened> {
     let outcome = match record.placement {
         Placement::File { generation } => open_file(digest, record.size, generation, handles, reader).await,
         Placement::Segment { segment, offset, length } => {
@@ -30,10 +35,6 @@ pub(crate) async fn open(
         }
     };
     reader.counters.blobs_opened.add(1);
-    if let Err(error @ EngineError::Corrupt { .. }) = &outcome {
-        reader.counters.corruptions.add(1);
-        tracing::error!(%digest, %error, "a stored blob is damaged and is not served");
-    }
     outcome
 }
 
@@ -63,7 +64,7 @@ async fn open_file(
     generation: u64,
     handles: &Arc<Handles>,
     reader: &Reader,
-) -> Result<BlobBody, EngineError> {
+) -> Result<BlobBody, Unopened> {
     let key = FileKey::Blob(generation);
     let file = handles.get(key, reader).await.map_err(|error| unreadable(digest, error))?;
     // Asked every time, also of a file that was open already: it costs a fraction of a microsecond, and a file that somebody
@@ -71,9 +72,8 @@ async fn open_file(
     let len = file.len().map_err(|error| unreadable(digest, error))?;
     if len != size {
         handles.forget(key);
-        return Err(EngineError::corrupt(format!(
-            "blob {digest}: its file has {len} bytes instead of {size}"
-        )));
+        let what = format!("its file has {len} bytes instead of {size}");
+        return Err(Unopened::Damaged(Damage::Length, what));
     }
     Ok(BlobBody::File(BlobFile::new(file, size, reader.clone())))
 }
@@ -84,21 +84,19 @@ async fn read_frame(
     (segment, offset, length): (u32, u64, u32),
     handles: &Arc<Handles>,
     reader: &Reader,
-) -> Result<Bytes, EngineError> {
+) -> Result<Bytes, Unopened> {
     let file = handles.get(FileKey::Segment(segment), reader).await;
     let file = file.map_err(|error| unreadable(digest, error))?;
     let frame =
         reader.read(&file, offset, length as usize).await.map_err(|error| unreadable(digest, error))?;
     segment::payload(&frame, digest, record.size, record.checksum)
-        .map_err(|why| EngineError::corrupt(format!("blob {digest}: segment {segment} at {offset}: {why}")))
+        .map_err(|why| Unopened::Damaged(Damage::Content, format!("segment {segment} at {offset}: {why}")))
 }
 
-fn unreadable(digest: &Digest, error: io::Error) -> EngineError {
+fn unreadable(digest: &Digest, error: io::Error) -> Unopened {
     match error.kind() {
-        io::ErrorKind::NotFound => EngineError::corrupt(format!("blob {digest}: its file is missing")),
-        io::ErrorKind::UnexpectedEof => {
-            EngineError::corrupt(format!("blob {digest}: its segment is too short"))
-        }
-        _ => EngineError::io(format!("blob {digest}"), error),
+        io::ErrorKind::NotFound => Unopened::Damaged(Damage::Missing, "its file is missing".into()),
+        io::ErrorKind::UnexpectedEof => Unopened::Damaged(Damage::Length, "its segment is too short".into()),
+        _ => Unopened::Failed(EngineError::io(format!("blob {digest}"), error)),
     }
 }

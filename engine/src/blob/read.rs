@@ -53,6 +53,11 @@ impl BlobFile {
         self.len
     }
 
+    /// The open file itself.
+    pub(crate) fn handle(&self) -> Arc<dyn DiskFile> {
+        Arc::clone(&self.file)
+    }
+
     /// The descriptor, for sendfile; `None` on a simulated disk. Valid as long as this value or a clone lives.
     pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         self.file.as_fd()

@@ -9,7 +9,7 @@ use crate::ingest::Hasher;
 use crate::limits::{BUFFER_BYTES, PAGE_ROWS, UPLOADS_PER_PAGE};
 use crate::meta::key::{self, Key};
 use crate::meta::record::Record;
-use crate::meta::{BlobRecord, Placement, UploadRecord};
+use crate::meta::{BlobRecord, Placement, StoredBlob, UploadRecord};
 use crate::segment;
 use bytes::Bytes;
 use std::fmt::Display;
@@ -22,11 +22,11 @@ impl Checker<'_> {
     /// Looks at the bytes of every blob, a page of rows at a time, on several threads.
     pub(super) fn blobs(&self) -> Result<(), EngineError> {
         self.rows(key::table::BLOB, PAGE_ROWS, |rows| {
-            // A row that cannot be decoded was reported with the metadata.
+            // A row that cannot be decoded, or is one of quarantine, was reported with the metadata.
             let blobs: Vec<(Digest, BlobRecord)> = rows
                 .into_iter()
-                .filter_map(|(key, value)| match (Key::decode(&key), BlobRecord::decode(value)) {
-                    (Ok(Key::Blob { digest }), Ok(record)) => Some((digest, record)),
+                .filter_map(|(key, value)| match (Key::decode(&key), StoredBlob::decode(value)) {
+                    (Ok(Key::Blob { digest }), Ok(stored)) => stored.served().map(|record| (digest, record)),
                     _ => None,
                 })
                 .collect();

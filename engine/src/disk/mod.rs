@@ -123,6 +123,15 @@ pub trait DiskFile: Send + Sync + Debug {
     /// `WouldBlock` where the bytes are not in memory or the file system cannot tell.
     fn read_at_cached(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// As [`DiskFile::read_at`], for one who reads a whole store once: what was not in memory before does not stay there. For a handle
+    /// that nobody else reads through.
+    ///
+    /// # Errors
+    /// As [`DiskFile::read_at`].
+    fn read_at_passing(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(buffer, offset)
+    }
+
     /// Writes at `offset` and returns how many bytes were taken. May be short.
     ///
     /// # Errors

@@ -3,9 +3,11 @@
 //! Holds no policy: what is written where, and when it is synced, is the callers' (see [`super`]).
 
 use super::{DirEntry, Disk, DiskFile, OpenMode, Space};
+use rustix::fs::Advice;
 use rustix::io::ReadWriteFlags;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut};
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -109,6 +111,19 @@ impl DiskFile for RealFile {
             }
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    fn read_at_passing(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self.read_at_cached(buffer, offset) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            cached => return cached,
+        }
+        // Without reading ahead: what comes in is what is asked for, and so is what is dropped again. A refusal changes nothing about
+        // the bytes.
+        let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::Random);
+        let count = self.file.read_at(buffer, offset)?;
+        let _ = rustix::fs::fadvise(&self.file, offset, NonZeroU64::new(count as u64), Advice::DontNeed);
+        Ok(count)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {

@@ -88,6 +88,7 @@ fn store_key() -> impl Strategy<Value = Key> {
             .prop_map(|(repository, digest)| Key::ManifestRepository { digest, repository }),
         digest().prop_map(|digest| Key::ManifestBytes { digest }),
         digest().prop_map(|digest| Key::Blob { digest }),
+        digest().prop_map(|digest| Key::Quarantine { digest }),
         any::<u64>().prop_map(|generation| Key::Generation { generation }),
         (any::<u32>(), any::<u64>()).prop_map(|(segment, offset)| Key::Frame { segment, offset }),
         (time(), gc_item()).prop_map(|(at, item)| Key::Gc { at, item }),

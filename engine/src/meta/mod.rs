@@ -33,10 +33,10 @@ pub use freshness::{Freshness, Moment, Proof};
 #[cfg(any(test, feature = "sim"))]
 pub use memory::MemoryStore;
 pub use record::{
-    BlobRecord, Edge, EdgeRole, Edges, Event, EventKind, FrameRecord, GcItem, GenerationOwner, HashState,
-    HistoryRecord, LeaseId, LeaseRecord, LinkRecord, ManifestRecord, Placement, RepositoryRecord, RoleSet,
-    SinceRecord, TagRecord, Target, TombstoneItem, TombstoneRecord, TrashRecord, Trashed, TrashedManifest,
-    UploadRecord,
+    BlobRecord, Damage, Edge, EdgeRole, Edges, Event, EventKind, FrameRecord, GcItem, GenerationOwner,
+    HashState, HistoryRecord, LeaseId, LeaseRecord, LinkRecord, ManifestRecord, Placement, Quarantine,
+    RepositoryRecord, RoleSet, ScrubRecord, ScrubRound, ScrubTally, SinceRecord, StoredBlob, TagRecord,
+    Target, TombstoneItem, TombstoneRecord, TrashRecord, Trashed, TrashedManifest, UploadRecord,
 };
 pub use rocks::{RocksConfig, RocksStore};
 pub use store::{CommitDone, Committed, MetaStore, MetaView};

@@ -9,7 +9,7 @@ use crate::blob::{self, NewFile, checksum, checksum_part};
 use crate::error::EngineError;
 use crate::ingest::Hasher;
 use crate::limits::{COMMIT_ATTEMPTS_MAX, SETTLED_STEP};
-use crate::meta::{Batch, BlobRecord, Committed, Placement, TombstoneItem};
+use crate::meta::{Batch, BlobRecord, Committed, Placement, StoredBlob, TombstoneItem};
 use crate::segment::Append;
 use crate::store::{Store, closed};
 use crate::sync::{PendingGuard, lock};
@@ -106,7 +106,7 @@ struct Finish {
     with: Batch,
     session: Option<Arc<Session>>,
     /// The blob's row as the present attempt found it.
-    found: Option<BlobRecord>,
+    found: Option<StoredBlob>,
     attempts: u32,
     answer: Answer,
     _pending: PendingGuard,
@@ -153,18 +153,19 @@ impl Finish {
     /// Commits the blob, or what goes with it where the blob is there already. Reads the metadata: not for the threads of the
     /// commit queue and the segments.
     fn commit(mut self: Box<Self>) {
-        self.found = match self.store.gate.pass().and_then(|()| self.store.view()?.blob(&self.digest)) {
+        self.found = match self.store.gate.pass().and_then(|()| self.store.view()?.stored_blob(&self.digest))
+        {
             Ok(found) => found,
             Err(error) => return self.failed(error),
         };
-        let Some(found) = self.found else { return self.place() };
+        // A blob in quarantine is healed by the bytes that came.
+        let Some(found) = self.found.and_then(StoredBlob::served) else { return self.place() };
         // Looks at files, so not on the caller's thread.
         let threads = Arc::clone(&self.store.writers);
         threads.run(move || {
             if blob::is_whole(&*self.store.files.disk, &self.digest, &found) {
                 return self.commit_existing(found);
             }
-            tracing::warn!(digest = %self.digest, "a damaged blob is replaced by the bytes of an upload");
             self.place();
         });
     }
@@ -199,13 +200,13 @@ impl Finish {
         let record =
             BlobRecord { size: self.size, placement, checksum: self.checksum, created_at: self.with.at() };
         let mut batch = self.with.clone();
+        let bad = self.found;
         let mut damaged = None;
         match &self.found {
             None => batch.put_blob(&self.digest, &record),
             Some(found) => {
                 batch.replace_blob(&self.digest, found, &record);
-                if let Placement::File { generation } = found.placement {
-                    batch.put_tombstone(TombstoneItem::File { generation }, found.size);
+                if let Placement::File { generation } = found.record.placement {
                     damaged = Some(generation);
                 }
             }
@@ -223,6 +224,11 @@ impl Finish {
             if let Some(generation) = damaged {
                 remove_file(&this.store, generation);
             }
+            if let Some(bad) = bad {
+                this.store.counters.blobs_healed.add(1);
+                this.store.counters.quarantined.subtract(u64::from(bad.quarantine.is_some()));
+                tracing::info!(digest = %this.digest, "a damaged blob was healed by the bytes of an upload");
+            }
             this.store.counters.blobs_stored.add(1);
             this.store.counters.bytes_stored.add(this.size);
             this.done(record);
@@ -231,8 +237,9 @@ impl Finish {
 
     fn commit_existing(self: Box<Self>, existing: BlobRecord) {
         let mut batch = self.with.clone();
-        // A sweep that removes the blob at this moment must not leave what goes with it dangling.
-        batch.expect_blob(&self.digest);
+        // RACE: a sweep that removes the blob at this moment must not leave what goes with it dangling, and what is put into
+        // quarantine at this moment must be healed by the bytes that came.
+        batch.expect_blob_as(&self.digest, &existing);
         let mut named = None;
         if let Some(session) = &self.session {
             let record = lock(&session.record);
@@ -270,7 +277,7 @@ impl Finish {
 
     /// After a lost race: with another upload of the same blob, with its removal, or one that the service layer's part lost.
     fn again(self: Box<Self>) {
-        let now = match self.store.view().and_then(|view| view.blob(&self.digest)) {
+        let now = match self.store.view().and_then(|view| view.stored_blob(&self.digest)) {
             Ok(now) => now,
             Err(error) => return self.failed(error),
         };

@@ -6,6 +6,8 @@
 
 mod backup;
 mod gc;
+mod quarantine;
+mod scrub;
 mod status;
 
 use crate::body::RequestBody;
@@ -32,6 +34,12 @@ pub(crate) async fn dispatch(
         (Endpoint::Backups, "POST") => backup::start(exchange, body).await,
         (Endpoint::Backup, "PUT") => backup::renew(exchange, body).await,
         (Endpoint::Backup, "DELETE") => backup::end(exchange).await,
+        (Endpoint::Scrub, "GET") => scrub::get(exchange),
+        (Endpoint::Scrub, "POST") => scrub::start(exchange, body).await,
+        (Endpoint::Quarantine, "GET") => quarantine::list(exchange).await,
+        (Endpoint::QuarantinedBlob, "PUT") => quarantine::repair(exchange, body).await,
+        (Endpoint::QuarantinedBlob, "DELETE") => quarantine::discard(exchange).await,
+        (Endpoint::QuarantineRecheck, "POST") => quarantine::recheck(exchange, body).await,
         (_, _) => Err(Refusal::method_not_allowed(endpoint.methods())),
     };
     answered.map(|mut response| {

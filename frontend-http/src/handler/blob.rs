@@ -20,7 +20,7 @@ pub(crate) async fn get(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
         return Ok(not_modified(&digest));
     }
     let selection = exchange.selection(&digest, read.size);
-    let keepable = (selection == Selection::Whole).then(|| Keepable {
+    let keepable = (read.keepable && selection == Selection::Whole).then(|| Keepable {
         standing: read.standing.clone(),
         content: match &read.body {
             BlobBody::Bytes(bytes) => Kept::Bytes(bytes.clone()),

@@ -29,6 +29,8 @@ pub struct BlobRead {
     pub body: BlobBody,
     /// Whether this may be said again.
     pub standing: Standing,
+    /// Whether the content may be sent again without asking anew: not where each read is to be verified.
+    pub keepable: bool,
 }
 
 impl Registry {
@@ -80,12 +82,13 @@ impl Registry {
         if self.view()?.link(repository, digest).map_err(RegistryError::store)?.is_none() {
             return Err(unknown(repository, digest));
         }
-        let body = self.engine().open_blob(digest).await.map_err(RegistryError::store)?;
+        let body = self.engine().read_blob(digest).await.map_err(RegistryError::store)?;
         let body = BlobBody::from(body.ok_or_else(|| unknown(repository, digest))?);
         self.counters().blobs_pulled.add(1);
         let proof = self.engine().proof_of_blob(moment, repository, digest);
         let standing = Standing::new(self, proof, Kind::Blob);
-        Ok(BlobRead { digest: *digest, size: body.len(), body, standing })
+        let keepable = matches!(body, BlobBody::Bytes(_)) || self.engine().may_read_again();
+        Ok(BlobRead { digest: *digest, size: body.len(), body, standing, keepable })
     }
 }
 

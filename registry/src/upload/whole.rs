@@ -5,6 +5,7 @@ use crate::context::{Action, Context};
 use crate::error::{BodyError, RegistryError};
 use crate::registry::{Registry, Result};
 use strata_engine::EngineError;
+use strata_engine::meta::Batch;
 use strata_types::{Digest, RepositoryName};
 
 impl Registry {
@@ -24,17 +25,29 @@ impl Registry {
         body: impl UploadBody,
     ) -> Result<Digest> {
         ctx.authorize(Action::Push, repository)?;
-        let mut writer = self.engine().ingest(digest.algorithm(), declared).map_err(of_ingest)?;
-        receive(&mut writer, body, declared).await.map_err(|interrupted| match interrupted {
-            Interrupted::Body(error) => error,
-            Interrupted::Store(error) => of_ingest(error),
-        })?;
         let mut batch = self.batch(ctx);
         batch.link_blob(repository, digest);
-        writer.finish(digest, batch).await.map_err(of_ingest)?;
+        receive_whole(self, digest, declared, body, batch).await?;
         self.counters().blobs_pushed.add(1);
         Ok(*digest)
     }
+}
+
+/// Stores the body as a blob, and commits `with` together with it.
+pub(crate) async fn receive_whole(
+    registry: &Registry,
+    digest: &Digest,
+    declared: Option<u64>,
+    body: impl UploadBody,
+    with: Batch,
+) -> Result<()> {
+    let mut writer = registry.engine().ingest(digest.algorithm(), declared).map_err(of_ingest)?;
+    receive(&mut writer, body, declared).await.map_err(|interrupted| match interrupted {
+        Interrupted::Body(error) => error,
+        Interrupted::Store(error) => of_ingest(error),
+    })?;
+    writer.finish(digest, with).await.map_err(of_ingest)?;
+    Ok(())
 }
 
 fn of_ingest(error: EngineError) -> RegistryError {

@@ -231,6 +231,10 @@ impl DiskFile for RingFile {
         self.target.0.read_at_cached(buffer, offset)
     }
 
+    fn read_at_passing(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.target.0.read_at_passing(buffer, offset)
+    }
+
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         self.target.0.write_at(bytes, offset)
     }

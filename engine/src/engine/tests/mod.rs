@@ -3,6 +3,7 @@
 mod crash;
 mod fault;
 mod model;
+mod quarantine;
 mod race;
 mod real;
 mod restart;

@@ -1,10 +1,10 @@
 //! Checks of links, blobs, the indexes of their places, and upload sessions.
 
-use super::Checker;
+use super::{Checker, Problem};
 use crate::error::EngineError;
 use crate::meta::key;
 use crate::meta::record::{
-    BlobRecord, FrameRecord, GenerationOwner, Placement, Record, TombstoneItem, UploadRecord,
+    FrameRecord, GenerationOwner, LinkRecord, Placement, Record, StoredBlob, TombstoneItem, UploadRecord,
 };
 use bytes::Bytes;
 use strata_types::{Digest, RepositoryName, UploadId};
@@ -15,17 +15,26 @@ impl Checker<'_> {
         row: &Bytes,
         repository: &RepositoryName,
         digest: &Digest,
+        value: Bytes,
     ) -> Result<(), EngineError> {
         self.summary.links += 1;
+        let at = LinkRecord::decode(value)?.created_at;
         self.needs(row, &key::repository(repository), "the repository")?;
         self.needs(row, &key::blob(digest), "the blob")?;
         self.needs(row, &key::blob_repository(digest, repository), "the index row")?;
-        self.queued_link(row, repository, digest)
+        self.queued_link(row, repository, digest, at)
     }
 
     pub(super) fn blob(&mut self, row: &Bytes, digest: &Digest, value: Bytes) -> Result<(), EngineError> {
-        let record = BlobRecord::decode(value)?;
-        self.queued_blob(row, digest)?;
+        let StoredBlob { record, quarantine } = StoredBlob::decode(value)?;
+        if let Some(quarantine) = quarantine {
+            self.summary.quarantined += 1;
+            self.needs(row, &key::quarantine(digest), "the row of its quarantine")?;
+            self.found(row, Problem::Quarantined { quarantine });
+        } else {
+            // Nothing collects a blob in quarantine, so it waits in no queue.
+            self.queued_blob(row, digest)?;
+        }
         self.summary.blobs += 1;
         self.summary.blob_bytes = self.summary.blob_bytes.saturating_add(record.size);
         match record.placement {
@@ -53,6 +62,14 @@ impl Checker<'_> {
         Ok(())
     }
 
+    pub(super) fn quarantine(&mut self, row: &Bytes, digest: &Digest) -> Result<(), EngineError> {
+        let stored = self.related::<StoredBlob>(row, &key::blob(digest), "the blob")?;
+        if stored.is_some_and(|stored| stored.quarantine.is_none()) {
+            self.disagrees(row, "the blob, which is served");
+        }
+        Ok(())
+    }
+
     pub(super) fn generation(
         &mut self,
         row: &Bytes,
@@ -61,8 +78,8 @@ impl Checker<'_> {
     ) -> Result<(), EngineError> {
         match GenerationOwner::decode(value)? {
             GenerationOwner::Blob(digest) => {
-                let blob = self.related::<BlobRecord>(row, &key::blob(&digest), "the blob")?;
-                if blob.is_some_and(|blob| blob.placement != Placement::File { generation }) {
+                let blob = self.related::<StoredBlob>(row, &key::blob(&digest), "the blob")?;
+                if blob.is_some_and(|blob| blob.record.placement != Placement::File { generation }) {
                     self.disagrees(row, "the blob");
                 }
             }
@@ -84,8 +101,8 @@ impl Checker<'_> {
         value: Bytes,
     ) -> Result<(), EngineError> {
         let FrameRecord { digest, length } = FrameRecord::decode(value)?;
-        let blob = self.related::<BlobRecord>(row, &key::blob(&digest), "the blob")?;
-        if blob.is_some_and(|blob| blob.placement != Placement::Segment { segment, offset, length }) {
+        let blob = self.related::<StoredBlob>(row, &key::blob(&digest), "the blob")?;
+        if blob.is_some_and(|blob| blob.record.placement != Placement::Segment { segment, offset, length }) {
             self.disagrees(row, "the blob");
         }
         let next = self.view.frames(segment, Some(offset), 1)?;

@@ -1,5 +1,6 @@
 //! What a check can find.
 
+use crate::meta::record::Quarantine;
 use std::fmt;
 use strata_types::Digest;
 
@@ -50,6 +51,11 @@ pub enum Problem {
     },
     /// Nothing keeps it, and it is not on the queue of garbage collection: it would stay for ever.
     NotQueued,
+    /// A blob whose bytes are bad, and known to be: it is not served until it is healed.
+    Quarantined {
+        /// Since when, and what was found.
+        quarantine: Quarantine,
+    },
     /// A manifest holds what the repository has not: a sparse index, or a blob that was deleted on purpose.
     Dangling {
         /// What is not there.
@@ -92,6 +98,9 @@ impl fmt::Display for Problem {
             Self::WrongDigest { actual } => write!(f, "its bytes have digest {actual}"),
             Self::EventGap { after } => write!(f, "events between {after} and this one are missing"),
             Self::NotQueued => write!(f, "is kept by nothing, and garbage collection does not know of it"),
+            Self::Quarantined { quarantine: Quarantine { damage, at } } => {
+                write!(f, "in quarantine since {} ({})", at.0, damage.as_str())
+            }
             Self::Dangling { digest } => write!(f, "holds {digest}, which is not in the repository"),
         }
     }

@@ -84,7 +84,7 @@ impl Checker<'_> {
             self.disagrees(row, "the length of the bytes");
         }
         self.needs(row, &key::edges(repository, digest), "the edges")?;
-        self.queued_manifest(row, repository, digest)
+        self.queued_manifest(row, repository, digest, record.pushed_at)
     }
 
     pub(super) fn edges(

@@ -7,12 +7,14 @@ mod blob;
 mod finding;
 mod held;
 mod manifest;
+mod page;
 mod queue;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use finding::{Finding, Problem, Severity};
+pub(crate) use page::check_page;
 
 use super::key::{Key, table};
 use super::record::{Record, decode_row};
@@ -41,6 +43,8 @@ pub struct Summary {
     pub blobs: u64,
     /// Bytes of all blobs.
     pub blob_bytes: u64,
+    /// Blobs in quarantine, each of which is an error too.
+    pub quarantined: u64,
     pub uploads: u64,
     pub leases: u64,
     pub events: u64,
@@ -68,12 +72,17 @@ pub fn check(view: &View, report: &mut dyn FnMut(Finding)) -> Result<Summary, En
         queued: Queued::default(),
     };
     checker.facts()?;
-    checker.read_queue();
     for first in 0..=u8::MAX {
         checker.table(first);
     }
     checker.end_of_log();
     Ok(checker.summary)
+}
+
+/// Rows of a table that one read takes.
+const fn rows_per_page(first: u8) -> usize {
+    let large = matches!(first, table::MANIFEST_BYTES | table::EDGES | table::UPLOAD | table::REFERRER);
+    if large { PAGE_ROWS_LARGE } else { PAGE_ROWS }
 }
 
 struct Checker<'a> {
@@ -87,8 +96,7 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn table(&mut self, first: u8) {
-        let large = matches!(first, table::MANIFEST_BYTES | table::EDGES | table::UPLOAD | table::REFERRER);
-        let limit = if large { PAGE_ROWS_LARGE } else { PAGE_ROWS };
+        let limit = rows_per_page(first);
         let mut after: Option<Bytes> = None;
         loop {
             let rows = match self.view.raw_page(&[first], after.as_deref(), limit) {
@@ -153,11 +161,12 @@ impl Checker<'_> {
             Key::Referrer { repository, subject, referrer } => {
                 self.referrer(bytes, repository, subject, referrer)?;
             }
-            Key::Link { repository, digest } => self.link(bytes, repository, digest)?,
+            Key::Link { repository, digest } => self.link(bytes, repository, digest, value)?,
             Key::BlobRepository { digest, repository } => {
                 self.needs(bytes, &super::key::link(repository, digest), "the link")?;
             }
             Key::Blob { digest } => self.blob(bytes, digest, value)?,
+            Key::Quarantine { digest } => self.quarantine(bytes, digest)?,
             Key::Generation { generation } => self.generation(bytes, *generation, value)?,
             Key::Frame { segment, offset } => self.frame(bytes, *segment, *offset, value)?,
             Key::Upload { id } => self.upload(bytes, id, value)?,

@@ -1,6 +1,7 @@
 //! Is everything that may be garbage on the queue of garbage collection? What is not would never be looked at again.
 
 use super::Checker;
+use crate::clock::UnixMillis;
 use crate::error::EngineError;
 use crate::meta::key::{self, Key, table};
 use crate::meta::record::{Edges, GcItem, Record};
@@ -10,34 +11,49 @@ use strata_types::{Digest, RepositoryName};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What is queued, whenever it was: 8 bytes an entry, since the queue is as long as there are candidates, not as the store is large.
+/// Read when it is first asked for.
 #[derive(Debug, Default)]
-pub(super) struct Queued(HashSet<u64>);
+pub(super) struct Queued(Option<HashSet<u64>>);
 
 impl Queued {
     fn of(item: &GcItem) -> u64 {
-        xxh3_64(&key::gc(crate::clock::UnixMillis(0), item))
-    }
-
-    fn has(&self, item: &GcItem) -> bool {
-        self.0.contains(&Self::of(item))
+        xxh3_64(&key::gc(UnixMillis(0), item))
     }
 }
 
 impl Checker<'_> {
-    /// Reads the queue before all else. What cannot be read is told when its table has its turn.
-    pub(super) fn read_queue(&mut self) {
+    /// Whether an item is queued; `at` is when it most likely was, where the queue does not say.
+    fn is_queued(&mut self, at: Option<UnixMillis>, item: &GcItem) -> Result<bool, EngineError> {
+        let at = match at {
+            None => self.view.gc_since(item)?.map(|since| since.at),
+            at => at,
+        };
+        if let Some(at) = at
+            && self.view.raw(&key::gc(at, item))?.is_some()
+        {
+            return Ok(true);
+        }
+        if self.queued.0.is_none() {
+            self.queued.0 = Some(self.read_queue());
+        }
+        Ok(self.queued.0.as_ref().is_some_and(|queued| queued.contains(&Queued::of(item))))
+    }
+
+    /// The whole queue. What cannot be read is told when its table has its turn.
+    fn read_queue(&self) -> HashSet<u64> {
+        let mut queued = HashSet::new();
         let mut after: Option<Bytes> = None;
         while let Ok(rows) = self.view.raw_page(&[table::GC], after.as_deref(), super::PAGE_ROWS) {
-            let items = rows.iter().filter_map(|(row, _)| match Key::decode(row) {
+            queued.extend(rows.iter().filter_map(|(row, _)| match Key::decode(row) {
                 Ok(Key::Gc { item, .. } | Key::GcFormat1 { item, .. }) => Some(Queued::of(&item)),
                 _ => None,
-            });
-            self.queued.0.extend(items);
+            }));
             if rows.len() < super::PAGE_ROWS {
-                return;
+                break;
             }
             after = rows.into_iter().last().map(|(row, _)| row);
         }
+        queued
     }
 
     /// A link that no manifest holds.
@@ -46,9 +62,10 @@ impl Checker<'_> {
         row: &Bytes,
         repository: &RepositoryName,
         digest: &Digest,
+        at: UnixMillis,
     ) -> Result<(), EngineError> {
         let item = GcItem::Link { repository: repository.clone(), digest: *digest };
-        if !self.queued.has(&item) && !self.view.is_held(repository, digest)? {
+        if !self.view.is_held(repository, digest)? && !self.is_queued(Some(at), &item)? {
             self.leaked(row);
         }
         Ok(())
@@ -60,11 +77,12 @@ impl Checker<'_> {
         row: &Bytes,
         repository: &RepositoryName,
         digest: &Digest,
+        at: UnixMillis,
     ) -> Result<(), EngineError> {
         let item = GcItem::Manifest { repository: repository.clone(), digest: *digest };
-        if self.queued.has(&item)
-            || !self.view.tags_of(repository, digest, None, 1)?.is_empty()
+        if !self.view.tags_of(repository, digest, None, 1)?.is_empty()
             || self.view.is_held(repository, digest)?
+            || self.is_queued(Some(at), &item)?
         {
             return Ok(());
         }
@@ -79,8 +97,8 @@ impl Checker<'_> {
 
     /// A blob that no repository may read.
     pub(super) fn queued_blob(&mut self, row: &Bytes, digest: &Digest) -> Result<(), EngineError> {
-        if !self.queued.has(&GcItem::Blob { digest: *digest })
-            && self.view.raw_page(&key::blob_repositories(digest), None, 1)?.is_empty()
+        if self.view.raw_page(&key::blob_repositories(digest), None, 1)?.is_empty()
+            && !self.is_queued(None, &GcItem::Blob { digest: *digest })?
         {
             self.leaked(row);
         }
@@ -89,8 +107,8 @@ impl Checker<'_> {
 
     /// The bytes of a manifest that no repository has.
     pub(super) fn queued_bytes(&mut self, row: &Bytes, digest: &Digest) -> Result<(), EngineError> {
-        if !self.queued.has(&GcItem::ManifestBytes { digest: *digest })
-            && self.view.raw_page(&key::manifest_repositories(digest), None, 1)?.is_empty()
+        if self.view.raw_page(&key::manifest_repositories(digest), None, 1)?.is_empty()
+            && !self.is_queued(None, &GcItem::ManifestBytes { digest: *digest })?
         {
             self.leaked(row);
         }

@@ -29,6 +29,23 @@ impl Checker<'_> {
         ] {
             self.needs(&all, &key::meta(name), what)?;
         }
+        self.find_end_of_log()
+    }
+
+    /// Goes on with a walk whose last row was `after`.
+    pub(super) fn go_on_behind(&mut self, after: Option<&Bytes>) -> Result<(), EngineError> {
+        self.find_end_of_log()?;
+        // A row that is gone was trimmed with all before it, so nothing is missing behind it.
+        if let Some(after) = after.filter(|after| after.first() == Some(&key::table::EVENT))
+            && self.view.raw(after)?.is_some()
+            && let Ok(key::Key::Event { number }) = key::Key::decode(after)
+        {
+            self.log.previous = Some(number);
+        }
+        Ok(())
+    }
+
+    fn find_end_of_log(&mut self) -> Result<(), EngineError> {
         let last = self.view.raw_last(&key::whole(key::table::EVENT))?;
         self.log.last = match last.map(|(key, _)| key::Key::decode(&key)) {
             Some(Ok(key::Key::Event { number })) => number,

@@ -4,8 +4,8 @@ use super::*;
 use crate::clock::UnixMillis;
 use crate::entropy::SeededEntropy;
 use crate::meta::{
-    Batch, BlobRecord, Edge, EdgeRole, GcItem, HashState, LeaseId, ManifestPut, MemoryStore, MetaStore,
-    Placement, TombstoneItem, UploadRecord, commit, digest_of, prepare,
+    Batch, BlobRecord, Damage, Edge, EdgeRole, GcItem, HashState, LeaseId, ManifestPut, MemoryStore,
+    MetaStore, Placement, Quarantine, TombstoneItem, UploadRecord, commit, digest_of, prepare,
 };
 use strata_types::{Algorithm, Digest, RepositoryName, Tag, UploadId};
 
@@ -124,7 +124,8 @@ fn what_the_verbs_wrote_is_clean() {
 fn every_table_is_in_the_test() {
     let mut tables: Vec<u8> = rows(&store()).iter().map(|(key, _)| key[0]).collect();
     tables.dedup();
-    tables.extend([table::CURSOR, table::JOB, table::SETTING]);
+    // A blob in quarantine is an error by itself; it has a test of its own.
+    tables.extend([table::CURSOR, table::JOB, table::SETTING, table::QUARANTINE]);
     tables.sort_unstable();
     assert_eq!(tables, table::ALL);
 }
@@ -357,4 +358,28 @@ fn a_bad_block_does_not_stop_the_check() {
             }
         }
     }
+}
+
+#[test]
+fn a_blob_in_quarantine_is_a_finding_of_its_own() {
+    let store = store();
+    let view = || View::new(store.view().unwrap());
+    let mut batch = Batch::new(UnixMillis(6));
+    let record = view().blob(&digest("large")).unwrap().unwrap();
+    batch.quarantine_blob(&digest("large"), &record, Damage::Content);
+    commit(&store, batch).unwrap();
+    let (found, summary) = findings(&store);
+    assert_eq!((found.len(), summary.errors, summary.quarantined), (1, 1, 1), "{found:?}");
+    let quarantine = Quarantine { at: UnixMillis(6), damage: Damage::Content };
+    assert_eq!(found[0].problem, Problem::Quarantined { quarantine });
+    // Both rows say it, or neither.
+    let row = Key::Quarantine { digest: digest("large") }.encode();
+    let value = view().raw(&row).unwrap();
+    store.corrupt(row.clone(), None);
+    assert_eq!(findings(&store).0.len(), 2);
+    store.corrupt(row, value);
+    let stored = view().stored_blob(&digest("large")).unwrap().unwrap();
+    store.corrupt(Key::Blob { digest: digest("large") }.encode(), Some(stored.record.encode()));
+    let (found, _) = findings(&store);
+    assert!(found.len() == 1 && found[0].to_string().contains("which is served"), "{found:?}");
 }

@@ -3,8 +3,8 @@
 use super::{
     GC_BLOB, GC_LINK, GC_MANIFEST, GC_MANIFEST_BYTES, GC_SINCE, TOMBSTONE_FILE, TOMBSTONE_FRAME,
     TOMBSTONE_SEGMENT, back_edge, blob, blob_repository, edges, event, frame, gc, gc_format_1, gc_since,
-    generation, lease, link, manifest, manifest_bytes, manifest_repository, manifest_tag, meta, referrer,
-    repository, reserved, table, tag, tag_move, tombstone, trash, upload,
+    generation, lease, link, manifest, manifest_bytes, manifest_repository, manifest_tag, meta, quarantine,
+    referrer, repository, reserved, table, tag, tag_move, tombstone, trash, upload,
 };
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
@@ -27,6 +27,8 @@ pub enum Key {
     ManifestBytes { digest: Digest },
     /// `R` name 0 subject referrer.
     Referrer { repository: RepositoryName, subject: Digest, referrer: Digest },
+    /// `Q` D.
+    Quarantine { digest: Digest },
     /// `b` D.
     Blob { digest: Digest },
     /// `c`, `j`, `s` and a name.
@@ -78,6 +80,7 @@ impl Key {
             Self::BlobRepository { digest, repository } => blob_repository(digest, repository),
             Self::ManifestBytes { digest } => manifest_bytes(digest),
             Self::Referrer { repository, subject, referrer: by } => referrer(repository, subject, by),
+            Self::Quarantine { digest } => quarantine(digest),
             Self::Blob { digest } => blob(digest),
             Self::Reserved { table, name } => reserved(*table, name),
             Self::Trash { number } => trash(*number),
@@ -126,6 +129,7 @@ impl Key {
                 subject: parts.digest()?,
                 referrer: parts.digest()?,
             },
+            table::QUARANTINE => Self::Quarantine { digest: parts.digest()? },
             table::BLOB => Self::Blob { digest: parts.digest()? },
             table::CURSOR | table::JOB | table::SETTING => {
                 Self::Reserved { table: *table, name: Bytes::copy_from_slice(parts.rest()) }
@@ -177,6 +181,7 @@ impl fmt::Display for Key {
             Self::Referrer { repository, subject, referrer } => {
                 write!(f, "referrer {repository} {subject} {referrer}")
             }
+            Self::Quarantine { digest } => write!(f, "quarantine {digest}"),
             Self::Blob { digest } => write!(f, "blob {digest}"),
             Self::Reserved { table, name } => write!(f, "reserved {} {}", char::from(*table), escaped(name)),
             Self::Trash { number } => write!(f, "deletion {number}"),

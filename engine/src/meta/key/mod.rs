@@ -21,6 +21,7 @@ pub(crate) mod table {
     pub(crate) const BACK_EDGE: u8 = b'E';
     pub(crate) const BLOB_REPOSITORY: u8 = b'L';
     pub(crate) const MANIFEST_BYTES: u8 = b'M';
+    pub(crate) const QUARANTINE: u8 = b'Q';
     pub(crate) const REFERRER: u8 = b'R';
     pub(crate) const BLOB: u8 = b'b';
     pub(crate) const CURSOR: u8 = b'c';
@@ -44,11 +45,12 @@ pub(crate) mod table {
     pub(crate) const TOMBSTONE: u8 = b'z';
     /// Every table, in the order of keys.
     #[cfg(test)]
-    pub(crate) const ALL: [u8; 25] = [
+    pub(crate) const ALL: [u8; 26] = [
         META,
         BACK_EDGE,
         BLOB_REPOSITORY,
         MANIFEST_BYTES,
+        QUARANTINE,
         REFERRER,
         BLOB,
         CURSOR,
@@ -240,6 +242,11 @@ pub(crate) fn blob_repository(digest: &Digest, name: &RepositoryName) -> Bytes {
 /// `b` D: a blob.
 pub(crate) fn blob(digest: &Digest) -> Bytes {
     Builder::new(table::BLOB).digest(digest).done()
+}
+
+/// `Q` D: a blob in quarantine.
+pub(crate) fn quarantine(digest: &Digest) -> Bytes {
+    Builder::new(table::QUARANTINE).digest(digest).done()
 }
 
 /// `g` u64: whose file a generation names.

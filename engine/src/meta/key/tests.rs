@@ -28,7 +28,9 @@ fn order_of(key: &Key) -> Vec<Vec<u8>> {
         Key::BlobRepository { digest, repository } | Key::ManifestRepository { digest, repository } => {
             vec![digest.to_key(), name(repository)]
         }
-        Key::ManifestBytes { digest } | Key::Blob { digest } => vec![digest.to_key()],
+        Key::ManifestBytes { digest } | Key::Blob { digest } | Key::Quarantine { digest } => {
+            vec![digest.to_key()]
+        }
         Key::Generation { generation: value }
         | Key::Event { number: value }
         | Key::Trash { number: value } => vec![number(*value)],

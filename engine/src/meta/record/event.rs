@@ -28,11 +28,15 @@ pub enum EventKind {
     TagDeleted,
     /// A repository was removed with all that it had.
     RepositoryDeleted,
+    /// The bytes of a blob were found to be bad; it is not served until it is healed.
+    BlobQuarantined,
+    /// A blob has good bytes again.
+    BlobHealed,
 }
 
 impl EventKind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::RepositoryCreated,
         Self::BlobPushed,
         Self::BlobMounted,
@@ -42,9 +46,11 @@ impl EventKind {
         Self::TagSet,
         Self::TagDeleted,
         Self::RepositoryDeleted,
+        Self::BlobQuarantined,
+        Self::BlobHealed,
     ];
 
-    /// The kind's code in records, 1 to 9.
+    /// The kind's code in records.
     pub const fn code(self) -> u8 {
         match self {
             Self::RepositoryCreated => 1,
@@ -56,6 +62,8 @@ impl EventKind {
             Self::TagSet => 7,
             Self::TagDeleted => 8,
             Self::RepositoryDeleted => 9,
+            Self::BlobQuarantined => 10,
+            Self::BlobHealed => 11,
         }
     }
 }

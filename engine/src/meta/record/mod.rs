@@ -4,6 +4,7 @@
 mod blob;
 mod event;
 mod gc;
+mod job;
 mod manifest;
 mod meta;
 mod repository;
@@ -12,9 +13,11 @@ mod tests;
 mod trash;
 mod upload;
 
-pub use blob::{BlobRecord, FrameRecord, GenerationOwner, Placement};
+pub use blob::{BlobRecord, Damage, FrameRecord, GenerationOwner, Placement, Quarantine, StoredBlob};
 pub use event::{Event, EventKind};
 pub use gc::{GcItem, LeaseId, LeaseRecord, SinceRecord, TombstoneItem, TombstoneRecord};
+pub(crate) use job::SCRUB;
+pub use job::{ScrubRecord, ScrubRound, ScrubTally};
 pub use manifest::{BackEdge, Edge, EdgeRole, Edges, ManifestBytes, ManifestRecord, Referrer, RoleSet};
 pub use meta::{FormatRecord, SettledRecord, StoreIdRecord};
 pub use repository::{HistoryRecord, LinkRecord, RepositoryRecord, TagRecord};
@@ -23,7 +26,7 @@ pub use upload::{HashState, UploadRecord};
 
 use super::codec::{Reader, Writer};
 use super::format;
-use super::key::Key;
+use super::key::{Key, table};
 use crate::error::EngineError;
 use bytes::Bytes;
 
@@ -91,7 +94,8 @@ pub fn decode_row(key: &Key, value: Bytes) -> Result<(), EngineError> {
         Key::BackEdge { .. } => BackEdge::decode(value).map(drop),
         Key::ManifestBytes { .. } => ManifestBytes::decode(value).map(drop),
         Key::Referrer { .. } => Referrer::decode(value).map(drop),
-        Key::Blob { .. } => BlobRecord::decode(value).map(drop),
+        Key::Blob { .. } => StoredBlob::decode(value).map(drop),
+        Key::Reserved { table: table::JOB, name } if name == SCRUB => ScrubRecord::decode(value).map(drop),
         Key::Reserved { .. } => Ok(()),
         Key::Edges { .. } => Edges::decode(value).map(drop),
         Key::Generation { .. } => GenerationOwner::decode(value).map(drop),
@@ -111,6 +115,7 @@ pub fn decode_row(key: &Key, value: Bytes) -> Result<(), EngineError> {
         | Key::ManifestRepository { .. }
         | Key::Gc { .. }
         | Key::GcFormat1 { .. }
-        | Key::ManifestTag { .. } => Presence::decode(value).map(drop),
+        | Key::ManifestTag { .. }
+        | Key::Quarantine { .. } => Presence::decode(value).map(drop),
     }
 }

@@ -181,7 +181,8 @@ fn a_blob_is_named_from_its_place_and_back() {
     let (offset, frame) = now.last_frame(1).unwrap().unwrap();
     assert_eq!((offset, frame.digest, frame.length), (4096, digest("t"), 50));
     assert_eq!(now.frames(1, Some(0), 9).unwrap(), vec![(offset, frame)]);
-    let stored: Vec<Digest> = now.blobs(None, 9).unwrap().into_iter().map(|(digest, _)| digest).collect();
+    let stored: Vec<Digest> =
+        now.stored_blobs(None, 9).unwrap().into_iter().map(|(digest, _)| digest).collect();
     let mut expected = ["x", "s", "t", "u"].map(digest).to_vec();
     expected.sort_unstable();
     assert_eq!(stored, expected);

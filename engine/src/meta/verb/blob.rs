@@ -19,7 +19,7 @@ impl Batch {
     }
 
     /// Leads from a place back to its blob.
-    fn put_place(&mut self, digest: &Digest, placement: &Placement) {
+    pub(super) fn put_place(&mut self, digest: &Digest, placement: &Placement) {
         let value = match *placement {
             Placement::File { .. } => GenerationOwner::Blob(*digest).encode(),
             Placement::Segment { length, .. } => FrameRecord { digest: *digest, length }.encode(),
@@ -27,19 +27,14 @@ impl Batch {
         self.put(place_row(placement), value);
     }
 
-    /// Gives a blob whose bytes are damaged a new place. Expects that its row is still `damaged`; the caller removes the old
-    /// bytes, and leaves a tombstone for their file with this batch.
-    pub fn replace_blob(&mut self, digest: &Digest, damaged: &BlobRecord, record: &BlobRecord) {
-        let row = key::blob(digest);
-        self.expect(Expectation::Equals(row.clone(), damaged.encode()));
-        self.put(row, record.encode());
-        self.delete(place_row(&damaged.placement));
-        self.put_place(digest, &record.placement);
-    }
-
     /// Expects that the blob is in the store, or put by this batch.
     pub fn expect_blob(&mut self, digest: &Digest) {
         self.expect(Expectation::Present(key::blob(digest)));
+    }
+
+    /// Expects that the blob's row is still what was seen: at its place, and served.
+    pub fn expect_blob_as(&mut self, digest: &Digest, seen: &BlobRecord) {
+        self.expect(Expectation::Equals(key::blob(digest), seen.encode()));
     }
 
     /// Expects that the blob may be read in the repository, or is linked by this batch.
@@ -104,7 +99,7 @@ impl Batch {
 }
 
 /// The row that leads from a place back to its blob.
-fn place_row(placement: &Placement) -> Bytes {
+pub(super) fn place_row(placement: &Placement) -> Bytes {
     match *placement {
         Placement::File { generation } => key::generation(generation),
         Placement::Segment { segment, offset, .. } => key::frame(segment, offset),

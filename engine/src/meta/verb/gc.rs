@@ -2,9 +2,10 @@
 
 use crate::clock::UnixMillis;
 use crate::meta::batch::{Batch, Expectation};
-use crate::meta::key;
+use crate::meta::key::{self, table};
 use crate::meta::record::{
-    GcItem, LeaseId, LeaseRecord, Presence, Record, SinceRecord, TombstoneItem, TombstoneRecord,
+    GcItem, LeaseId, LeaseRecord, Presence, Record, SCRUB, ScrubRecord, SinceRecord, TombstoneItem,
+    TombstoneRecord,
 };
 use bytes::Bytes;
 use strata_types::Digest;
@@ -45,6 +46,11 @@ impl Batch {
     pub fn renew_gc(&mut self, queued_at: UnixMillis, item: &GcItem) {
         self.delete(key::gc_format_1(queued_at, item));
         self.put(key::gc(queued_at, item), Presence.encode());
+    }
+
+    /// Writes down where the scrub stands.
+    pub fn put_scrub(&mut self, record: &ScrubRecord) {
+        self.put(key::reserved(table::JOB, SCRUB.as_bytes()), record.encode());
     }
 
     /// Keeps a digest alive until a moment, or prolongs the lease.

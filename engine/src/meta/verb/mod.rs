@@ -6,6 +6,7 @@
 mod blob;
 mod gc;
 mod manifest;
+mod quarantine;
 mod repository;
 mod tag;
 mod trash;

@@ -4,25 +4,65 @@ use super::View;
 use crate::error::EngineError;
 use crate::meta::format::SETTLED;
 use crate::meta::key::{self, Key, table};
-use crate::meta::record::{BlobRecord, FrameRecord, GenerationOwner, LinkRecord, Presence, SettledRecord};
+use crate::meta::record::{
+    BlobRecord, FrameRecord, GenerationOwner, LinkRecord, Presence, SettledRecord, StoredBlob,
+};
 use strata_types::{Digest, RepositoryName};
 
 #[expect(clippy::missing_errors_doc, reason = "all return what MetaView::get documents")]
 impl View {
-    /// A blob of the store, whichever repositories may read it: ask [`View::link`] first.
+    /// A blob of the store, whichever repositories may read it: ask [`View::link`] first. One in quarantine is not there.
     pub fn blob(&self, digest: &Digest) -> Result<Option<BlobRecord>, EngineError> {
+        Ok(self.stored_blob(digest)?.and_then(StoredBlob::served))
+    }
+
+    /// A blob's row, also that of one in quarantine: for those who heal, move or check.
+    pub fn stored_blob(&self, digest: &Digest) -> Result<Option<StoredBlob>, EngineError> {
         self.record(&key::blob(digest))
     }
 
-    /// Blobs of the store, in the order of digests.
+    /// Blobs of the store that are served, in the order of digests.
     pub fn blobs(
         &self,
         after: Option<&Digest>,
         limit: usize,
     ) -> Result<Vec<(Digest, BlobRecord)>, EngineError> {
+        let (mut blobs, mut after) = (Vec::new(), after.copied());
+        loop {
+            let page = self.stored_blobs(after.as_ref(), limit)?;
+            let full = page.len() == limit;
+            for (digest, stored) in page {
+                after = Some(digest);
+                blobs.extend(stored.served().map(|record| (digest, record)));
+                if blobs.len() == limit {
+                    return Ok(blobs);
+                }
+            }
+            if !full {
+                return Ok(blobs);
+            }
+        }
+    }
+
+    /// Rows of blobs, in the order of digests, those in quarantine among them.
+    pub fn stored_blobs(
+        &self,
+        after: Option<&Digest>,
+        limit: usize,
+    ) -> Result<Vec<(Digest, StoredBlob)>, EngineError> {
         let after = after.map(key::blob);
         self.page(&key::whole(table::BLOB), after.as_deref(), limit, |key, record| match key {
             Key::Blob { digest } => Some((digest, record)),
+            _ => None,
+        })
+    }
+
+    /// Blobs in quarantine, in the order of digests.
+    pub fn quarantined(&self, after: Option<&Digest>, limit: usize) -> Result<Vec<Digest>, EngineError> {
+        let after = after.map(key::quarantine);
+        let prefix = key::whole(table::QUARANTINE);
+        self.page(&prefix, after.as_deref(), limit, |key, _: Presence| match key {
+            Key::Quarantine { digest } => Some(digest),
             _ => None,
         })
     }

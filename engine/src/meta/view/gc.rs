@@ -5,7 +5,7 @@ use crate::clock::UnixMillis;
 use crate::error::EngineError;
 use crate::meta::key::{self, Key, table};
 use crate::meta::record::{
-    GcItem, LeaseId, LeaseRecord, Presence, SinceRecord, TombstoneItem, TombstoneRecord,
+    GcItem, LeaseId, LeaseRecord, Presence, SCRUB, ScrubRecord, SinceRecord, TombstoneItem, TombstoneRecord,
 };
 use strata_types::Digest;
 
@@ -17,6 +17,11 @@ pub type Lease = (Digest, LeaseId, UnixMillis);
 
 #[expect(clippy::missing_errors_doc, reason = "all return what MetaView::get documents")]
 impl View {
+    /// Where the scrub stands; `None` before its first round.
+    pub fn scrub(&self) -> Result<Option<ScrubRecord>, EngineError> {
+        self.record(&key::reserved(table::JOB, SCRUB.as_bytes()))
+    }
+
     /// A lease.
     pub fn lease(&self, digest: &Digest, id: LeaseId) -> Result<Option<LeaseRecord>, EngineError> {
         self.record(&key::lease(digest, id))

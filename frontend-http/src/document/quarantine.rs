@@ -1,0 +1,79 @@
+//! Blobs in quarantine.
+
+use serde::{Deserialize, Serialize};
+use strata_registry as registry;
+use strata_types::Digest;
+
+/// Most blobs that an answer lists.
+pub const QUARANTINED_MAX: usize = 1000;
+
+/// Answer of `GET /api/v1/quarantine`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// The blobs, in the order of digests.
+    pub blobs: Vec<QuarantinedBlob>,
+    /// Whether there are more: ask again with `?last=` and the digest of the last one.
+    pub more: bool,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantinedBlob {
+    /// The blob.
+    pub digest: String,
+    /// Its length, bytes.
+    pub size: u64,
+    /// Since when, milliseconds since 1970.
+    pub since_millis: u64,
+    /// What was found: `missing`, `length`, `content` or `unreadable`.
+    pub damage: String,
+}
+
+/// Answer of `POST /api/v1/quarantine/{digest}/recheck`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rechecked {
+    /// `sound` (and was), `released` (sound, and back in service), `damaged` (in quarantine) or `unreadable` (the device refuses, nothing
+    /// changed).
+    pub outcome: String,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub message: Option<String>,
+}
+
+/// Answer of `PUT /api/v1/quarantine/{digest}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repaired {
+    /// Whether the blob needed the bytes.
+    pub healed: bool,
+}
+
+impl Quarantine {
+    /// A page of blobs, of which one more than [`QUARANTINED_MAX`] was asked for.
+    pub fn page(mut found: Vec<(Digest, registry::StoredBlob)>) -> Self {
+        let more = found.len() > QUARANTINED_MAX;
+        found.truncate(QUARANTINED_MAX);
+        let blob = |(digest, stored): (Digest, registry::StoredBlob)| {
+            let quarantine = stored.quarantine?;
+            Some(QuarantinedBlob {
+                digest: digest.to_string(),
+                size: stored.record.size,
+                since_millis: quarantine.at.0,
+                damage: quarantine.damage.as_str().to_owned(),
+            })
+        };
+        Self { blobs: found.into_iter().filter_map(blob).collect(), more }
+    }
+}
+
+impl From<registry::Rechecked> for Rechecked {
+    fn from(rechecked: registry::Rechecked) -> Self {
+        let (outcome, message) = match rechecked {
+            registry::Rechecked::Sound => ("sound", None),
+            registry::Rechecked::Released => ("released", None),
+            registry::Rechecked::Damaged { what, .. } => ("damaged", Some(what)),
+            registry::Rechecked::Unreadable { why } => ("unreadable", Some(why)),
+            _ => ("unknown", None),
+        };
+        Self { outcome: outcome.to_owned(), message }
+    }
+}

@@ -1,0 +1,41 @@
+//! Blobs in quarantine.
+
+use super::found;
+use crate::body::RequestBody;
+use crate::document::{QUARANTINED_MAX, Quarantine, Rechecked, Repaired};
+use crate::error::Refusal;
+use crate::exchange::Exchange;
+use crate::response::{Response, empty};
+use http::StatusCode;
+use strata_types::Digest;
+
+/// `GET /api/v1/quarantine[?last=]`
+pub(crate) async fn list(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
+    let last = exchange.query.get("last").map(|last| Digest::parse(&last)).transpose()?;
+    let registry = exchange.registry();
+    let blobs = registry.quarantined(&exchange.context, last.as_ref(), QUARANTINED_MAX + 1).await?;
+    Ok(found(&Quarantine::page(blobs)))
+}
+
+/// `POST /api/v1/quarantine/{digest}/recheck`
+pub(crate) async fn recheck(exchange: &Exchange<'_>, body: &mut RequestBody) -> Result<Response, Refusal> {
+    // As every request that changes something, it must say that it is JSON.
+    let _: crate::document::Nothing = exchange.json(body).await?;
+    let rechecked = exchange.registry().recheck_blob(&exchange.context, &exchange.digest()?).await?;
+    Ok(found(&Rechecked::from(rechecked)))
+}
+
+/// `DELETE /api/v1/quarantine/{digest}`: gives the blob up.
+pub(crate) async fn discard(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
+    exchange.registry().discard_blob(&exchange.context, &exchange.digest()?).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// `PUT /api/v1/quarantine/{digest}`: the blob's bytes, as the body.
+pub(crate) async fn repair(exchange: &Exchange<'_>, body: &mut RequestBody) -> Result<Response, Refusal> {
+    let digest = exchange.digest()?;
+    let declared = body.declared_len();
+    let stream = exchange.upload(body);
+    let healed = exchange.registry().repair_blob(&exchange.context, &digest, declared, stream).await?;
+    Ok(found(&Repaired { healed }))
+}
