@@ -49,6 +49,12 @@ pub enum EngineError {
         /// The limit, bytes.
         limit_bytes: u64,
     },
+    /// More rows than one commit may change.
+    #[error("more than {max} rows would change at once")]
+    TooManyRows {
+        /// The limit.
+        max: usize,
+    },
     /// The disk is full, or the reserve that the store keeps free is reached.
     #[error("no space left in the data directory")]
     NoSpace,

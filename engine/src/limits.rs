@@ -41,3 +41,6 @@ pub const SCRUB_PIECE_BYTES: usize = 256 * 1024;
 pub const PAGE_ROWS: usize = 256;
 /// Buffers for pieces of blob files that are kept for the next read: their length in bytes, and how many of each. Together 8 MiB.
 pub const READ_BUFFERS: [(usize, usize); 2] = [(128 * 1024, 32), (256 * 1024, 16)];
+
+/// Most rows that the removal of repositories changes with one commit: more would keep the other commits waiting for seconds.
+pub const BATCH_STEPS_MAX: usize = 400_000;

@@ -40,5 +40,5 @@ pub use record::{
 };
 pub use rocks::{RocksConfig, RocksStore};
 pub use store::{CommitDone, Committed, MetaStore, MetaView};
-pub use verb::{Lost, ManifestPut, Restore};
+pub use verb::{Lost, ManifestPut, RepositoryRemoved, Restore};
 pub use view::{Lease, Queued, View};

@@ -209,6 +209,11 @@ pub(crate) fn manifest_tag(name: &RepositoryName, digest: &Digest, tag: &Tag) ->
     Builder::new(table::MANIFEST_TAG).name(name.as_str()).digest(digest).tail(tag.as_str().as_bytes()).done()
 }
 
+/// `h` name 0: the moves of all tags of a repository.
+pub(crate) fn tag_history(name: &RepositoryName) -> Bytes {
+    Builder::new(table::TAG_HISTORY).name(name.as_str()).done()
+}
+
 /// `h` name 0 tag 0: the moves of a tag.
 pub(crate) fn tag_moves(name: &RepositoryName, tag: &Tag) -> Bytes {
     Builder::new(table::TAG_HISTORY).name(name.as_str()).name(tag.as_str()).done()

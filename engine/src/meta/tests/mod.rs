@@ -3,6 +3,7 @@
 mod model;
 mod oracle;
 mod race;
+mod repository;
 mod trash;
 mod verbs;
 

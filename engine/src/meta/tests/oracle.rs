@@ -68,6 +68,9 @@ pub(super) enum Operation {
         repository: usize,
         manifest: usize,
     },
+    DeleteRepository {
+        repository: usize,
+    },
     /// Undoes one of the deletions; `number` is known once a view was looked at.
     Restore {
         pick: usize,
@@ -156,9 +159,10 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
         2 => (repository.clone(), tag.clone(), manifest.clone())
             .prop_map(|(repository, tag, manifest)| Operation::SetTag { repository, tag, manifest }),
         1 => (repository.clone(), tag).prop_map(|(repository, tag)| Operation::DeleteTag { repository, tag }),
-        1 => (repository, manifest)
+        1 => (repository.clone(), manifest)
             .prop_map(|(repository, manifest)| Operation::DeleteManifest { repository, manifest }),
-        1 => (0..100_usize, any::<bool>())
+        1 => repository.prop_map(|repository| Operation::DeleteRepository { repository }),
+        2 => (0..100_usize, any::<bool>())
             .prop_map(|(pick, force)| Operation::Restore { pick, number: None, force }),
     ]
 }
@@ -206,6 +210,9 @@ impl Operation {
             }
             Self::DeleteManifest { repository, manifest: target } => {
                 return batch.delete_manifest(view, &name(*repository), &manifest(*target));
+            }
+            Self::DeleteRepository { repository } => {
+                return Ok(batch.delete_repository(view, &name(*repository), UnixMillis(99))?.is_some());
             }
             Self::Restore { number, force, .. } => {
                 let Some(number) = number else { return Ok(false) };
@@ -375,6 +382,9 @@ impl Oracle {
             Operation::DeleteManifest { repository, manifest: target } => {
                 return Some(self.delete_manifest(&name(*repository), &manifest(*target)));
             }
+            Operation::DeleteRepository { repository } => {
+                return Some(self.delete_repository(&name(*repository)));
+            }
             // What cannot be undone adds nothing to its batch.
             Operation::Restore { number, force, .. } => {
                 return Some(number.is_some_and(|number| self.restore(number, *force)));
@@ -423,6 +433,31 @@ impl Oracle {
         let stored = self.repositories.get_mut(repository).unwrap().manifests.remove(digest).unwrap();
         self.tell(EventKind::ManifestDeleted, repository, Some(*digest), None);
         self.discard(repository.clone(), *digest, Deleted::Manifest { stored, links, manifests, tags });
+        true
+    }
+
+    fn delete_repository(&mut self, repository: &RepositoryName) -> bool {
+        let Some(stored) = self.repositories.get(repository).cloned() else { return false };
+        for (tag, digest) in &stored.tags {
+            self.tell(EventKind::TagDeleted, repository, Some(*digest), Some(tag));
+        }
+        for link in &stored.links {
+            self.tell(EventKind::BlobDeleted, repository, Some(*link), None);
+        }
+        for (digest, manifest) in &stored.manifests {
+            let held = manifest.1.held().into_iter().map(|(held, _)| held);
+            let (links, others): (BTreeSet<Digest>, BTreeSet<Digest>) =
+                held.partition(|held| stored.links.contains(held));
+            let is_there = |held: &Digest| held != digest && stored.manifests.contains_key(held);
+            let manifests = others.into_iter().filter(is_there).collect();
+            let tags = stored.tags.iter().filter(|(_, target)| *target == digest);
+            let tags = tags.map(|(tag, _)| tag.clone()).collect();
+            self.tell(EventKind::ManifestDeleted, repository, Some(*digest), None);
+            let what = Deleted::Manifest { stored: manifest.clone(), links, manifests, tags };
+            self.discard(repository.clone(), *digest, what);
+        }
+        self.repositories.remove(repository);
+        self.tell(EventKind::RepositoryDeleted, repository, None, None);
         true
     }
 

@@ -21,7 +21,7 @@ pub(super) fn digest(text: &str) -> Digest {
     digest_of(Algorithm::Sha256, text.as_bytes())
 }
 
-fn file(generation: u64) -> BlobRecord {
+pub(super) fn file(generation: u64) -> BlobRecord {
     let placement = Placement::File { generation };
     BlobRecord { size: 100_000, placement, checksum: 1, created_at: UnixMillis(1) }
 }

@@ -13,6 +13,7 @@ mod trash;
 mod upload;
 
 pub use manifest::ManifestPut;
+pub use repository::RepositoryRemoved;
 pub use trash::{Lost, Restore};
 
 use super::batch::Batch;
