@@ -332,6 +332,32 @@ impl Engine {
         upload::cancel(self.store(), repository, id).await
     }
 
+    /// Gives up all sessions of these repositories, and says how many they were. Looks at all sessions.
+    ///
+    /// # Errors
+    /// [`EngineError::Poisoned`], [`EngineError::Overloaded`]; those given up before stay so.
+    pub async fn cancel_uploads(&self, repositories: &[RepositoryName]) -> Result<u64, EngineError> {
+        upload::cancel_all(self.store(), repositories).await
+    }
+
+    /// How long a deletion can be undone.
+    pub fn undo_window(&self) -> Duration {
+        self.store().config.gc.undo
+    }
+
+    /// Since when deletions can be undone now.
+    pub fn undoable_since(&self) -> UnixMillis {
+        let undo = self.undo_window();
+        if undo.is_zero() { UnixMillis(u64::MAX) } else { self.now().before(undo) }
+    }
+
+    /// Until when the blobs of a repository that is deleted now are kept for a restore.
+    pub fn blobs_until(&self) -> UnixMillis {
+        let gc = &self.store().config.gc;
+        let kept = if gc.undo_keeps_bytes { gc.undo } else { gc.grace.min(gc.undo) };
+        self.now().after(kept)
+    }
+
     /// A writer without a session, for an upload that lives within one request. `size_hint` is what the client says its size
     /// is; nothing relies on it.
     ///

@@ -182,6 +182,14 @@ impl AdminClient {
         self.ask::<Option<IgnoredAny>>(Method::DELETE, path, None, ANSWER_MAX).await.map(drop)
     }
 
+    /// `DELETE`, answered with a document when the work is done.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn remove<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.ask(Method::DELETE, path, None, WAIT_MAX).await
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,

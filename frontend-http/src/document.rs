@@ -5,12 +5,14 @@
 //! ignore them, so that an older command line goes with a newer server.
 
 mod backup;
+mod deleted;
 mod gc;
 mod quarantine;
 mod scrub;
 mod status;
 
 pub use backup::{Backup, BackupRequest, Backups};
+pub use deleted::{Deletion, Deletions, Removed, RestoreRequest};
 pub use gc::{GcAnswer, GcCounts, GcPlan, GcRemoval, GcReport, GcRequest, GcStatus, GcTally, REMOVALS_MAX};
 pub use quarantine::{QUARANTINED_MAX, Quarantine, QuarantinedBlob, Rechecked, Repaired};
 pub use scrub::{ScrubFinding, ScrubRequest, ScrubRound, ScrubStarted, ScrubStatus, ScrubTally};

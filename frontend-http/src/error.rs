@@ -47,6 +47,7 @@ pub const fn status_of(outcome: Outcome) -> StatusCode {
             Failure::TagInvalid | Failure::PaginationInvalid | Failure::RequestInvalid => {
                 StatusCode::BAD_REQUEST
             }
+            Failure::Conflict => StatusCode::CONFLICT,
             Failure::ExtensionUnknown | Failure::NotFound => StatusCode::NOT_FOUND,
         },
     }

@@ -84,6 +84,14 @@ endpoints! {
     QuarantinedBlob = "/api/v1/quarantine/{digest}", "PUT, DELETE";
     /// Another look at a blob.
     QuarantineRecheck = "/api/v1/quarantine/{digest}/recheck", "POST";
+    /// What was deleted and can be restored.
+    Deletions = "/api/v1/deleted", "GET, HEAD";
+    /// Puts it back.
+    Restore = "/api/v1/deleted/{id}/restore", "POST";
+    /// One repository, with all that it has.
+    Repository = "/api/v1/repositories/{name}", "DELETE";
+    /// All repositories of one registry.
+    Registry = "/api/v1/registries/{registry}", "DELETE";
     /// Nothing is there.
     Unknown = "unknown", "";
 }

@@ -2,10 +2,12 @@
 //!
 //! Engine errors are mapped by hand where their meaning is known (see [`crate::Registry`]); what is left is the server's fault.
 
+use crate::deleted::lost_name;
 use serde_json::{Value, json};
 use strata_engine::EngineError;
+use strata_engine::meta::Lost;
 use strata_types::manifest::{ManifestError, ReferenceRole};
-use strata_types::{Digest, ErrorCode, Failure, Outcome, Reference, RepositoryName, UploadId};
+use strata_types::{Digest, ErrorCode, Failure, Outcome, Reference, RepositoryName, Tag, UploadId};
 
 /// Why a body ended before it should have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -147,6 +149,43 @@ pub enum RegistryError {
         /// What was looked for.
         reference: Reference,
     },
+    /// There is no such deletion to be undone, or it was too long ago.
+    #[error("there is no deletion {number} that can be undone")]
+    DeletionUnknown {
+        /// What was looked for.
+        number: u64,
+    },
+    /// A deletion cannot be undone, as something that it needs is gone; at least one entry.
+    #[error("deletion {number} cannot be undone: {} is gone", lost_text(lost))]
+    RestoreIncomplete {
+        /// The deletion.
+        number: u64,
+        /// What is gone.
+        lost: Vec<Lost>,
+    },
+    /// A deletion is not undone, as tags stand for something else by now; at least one entry.
+    #[error(
+        "deletion {number} would move tags that stand for other manifests by now ({}); say so with force",
+        taken_text(tags)
+    )]
+    TagsTaken {
+        /// The deletion.
+        number: u64,
+        /// The tags, and what they stand for.
+        tags: Vec<(Tag, Digest)>,
+    },
+    /// There is no repository of that registry.
+    #[error("there is no registry {name}")]
+    RegistryUnknown {
+        /// What was looked for.
+        name: String,
+    },
+    /// More would have to go than can go at once.
+    #[error("this is too large to be deleted at once (more than {max} rows); delete parts of it first")]
+    RemovalTooLarge {
+        /// The limit, rows.
+        max: usize,
+    },
     /// There is no such repository.
     #[error("there is no repository {0}")]
     NameUnknown(RepositoryName),
@@ -239,8 +278,10 @@ impl RegistryError {
             Self::ManifestInvalid(_) | Self::ReferenceSize { .. } => ErrorCode::ManifestInvalid.into(),
             Self::ReferencesUnknown(_) => ErrorCode::ManifestBlobUnknown.into(),
             Self::ManifestUnknown { .. } => ErrorCode::ManifestUnknown.into(),
-            Self::NameUnknown(_) => ErrorCode::NameUnknown.into(),
-            Self::BackupUnknown { .. } => Failure::NotFound.into(),
+            Self::RestoreIncomplete { .. } | Self::TagsTaken { .. } => Failure::Conflict.into(),
+            Self::RemovalTooLarge { .. } => Failure::TooLarge.into(),
+            Self::RegistryUnknown { .. } | Self::NameUnknown(_) => ErrorCode::NameUnknown.into(),
+            Self::BackupUnknown { .. } | Self::DeletionUnknown { .. } => Failure::NotFound.into(),
             Self::BackupsUnderWay { .. } => ErrorCode::TooManyRequests.into(),
             Self::HoldInvalid { .. } => Failure::RequestInvalid.into(),
             Self::PageInvalid { .. } => Failure::PaginationInvalid.into(),
@@ -289,6 +330,18 @@ impl RegistryError {
                 Some(json!({ "digest": digest.to_string(), "declared": declared, "stored": stored }))
             }
             Self::ManifestUnknown { reference, .. } => Some(json!({ "reference": reference.to_string() })),
+            Self::RegistryUnknown { name } => Some(json!({ "name": name })),
+            Self::RestoreIncomplete { lost, .. } => {
+                let lost = lost.iter().take(ENTRIES_MAX).map(lost_name);
+                let lost = lost.map(|(kind, digest)| json!({ "kind": kind, "digest": digest.to_string() }));
+                Some(json!({ "missing": lost.collect::<Vec<_>>() }))
+            }
+            Self::TagsTaken { tags, .. } => {
+                let tags = tags.iter().take(ENTRIES_MAX);
+                let tags =
+                    tags.map(|(tag, digest)| json!({ "tag": tag.as_str(), "digest": digest.to_string() }));
+                Some(json!({ "tags": tags.collect::<Vec<_>>() }))
+            }
             Self::NameUnknown(name) => Some(json!({ "name": name.as_str() })),
             Self::ManifestTooLarge { max } | Self::TooManyTags { max, .. } => Some(json!({ "max": max })),
             _ => None,
@@ -308,6 +361,25 @@ const fn role_name(role: ReferenceRole) -> &'static str {
 
 fn first(missing: &[MissingReference]) -> String {
     missing.first().map(|m| m.digest.to_string()).unwrap_or_default()
+}
+
+/// The first of what is gone, and how many more there are.
+fn lost_text(lost: &[Lost]) -> String {
+    let first = lost.first().map(lost_name);
+    let first = first.map(|(kind, digest)| format!("{kind} {digest}")).unwrap_or_default();
+    match lost.len() {
+        0 | 1 => first,
+        count => format!("{first} (and {} more)", count - 1),
+    }
+}
+
+fn taken_text(tags: &[(Tag, Digest)]) -> String {
+    const NAMED_MAX: usize = 10;
+    let mut named: Vec<&str> = tags.iter().take(NAMED_MAX).map(|(tag, _)| tag.as_str()).collect();
+    if tags.len() > NAMED_MAX {
+        named.push("…");
+    }
+    named.join(", ")
 }
 
 #[cfg(test)]

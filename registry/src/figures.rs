@@ -48,6 +48,8 @@ pub(crate) struct Counters {
     pub(crate) manifests_refused: Counter,
     pub(crate) manifests_deleted: Counter,
     pub(crate) tags_deleted: Counter,
+    pub(crate) repositories_deleted: Counter,
+    pub(crate) deletions_undone: Counter,
     pub(crate) blobs_pushed: Counter,
     pub(crate) blobs_pulled: Counter,
     pub(crate) blobs_deleted: Counter,
@@ -124,6 +126,7 @@ impl Registry {
         ];
         figures.extend(damage(&store));
         figures.extend(collection(&gc));
+        figures.extend(deletions(own));
         figures
     }
 }
@@ -139,6 +142,16 @@ fn damage(store: &EngineMetrics) -> Vec<Figure> {
         counter("store_scrubbed_bytes", "Bytes that the scrub read.", store.scrubbed_bytes),
         counter("store_scrub_rounds", "Rounds of the scrub that ended.", store.scrub_rounds),
         counter("store_reads_verified", "Large blobs verified before sending.", store.reads_verified),
+    ]
+}
+
+/// The figures of deletions that are not one manifest, tag or blob.
+fn deletions(own: &Counters) -> [Figure; 2] {
+    let counter = |name, help, value| Figure { name, help, kind: FigureKind::Counter, value };
+    let (repositories, undone) = (own.repositories_deleted.get(), own.deletions_undone.get());
+    [
+        counter("repositories_deleted", "Repositories deleted with all that they had.", repositories),
+        counter("deletions_undone", "Deletions of manifests and tags that were undone.", undone),
     ]
 }
 

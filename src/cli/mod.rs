@@ -11,10 +11,12 @@ use crate::wiring;
 
 mod backup;
 mod check;
+mod deleted;
 mod flags;
 mod gc;
 mod place;
 mod quarantine;
+mod removal;
 mod scrub;
 mod status;
 
@@ -38,6 +40,15 @@ enum Command {
     Backup(backup::BackupArguments),
     /// Removes now what is no longer needed, which a server also does by itself; or says what that would be.
     Gc(gc::GcArguments),
+    /// Lists and restores what was deleted.
+    #[command(subcommand)]
+    Deleted(deleted::DeletedCommand),
+    /// Works on whole repositories.
+    #[command(subcommand)]
+    Repository(removal::RepositoryCommand),
+    /// Works on whole registries: all repositories with the same first segment.
+    #[command(subcommand)]
+    Registry(removal::RegistryCommand),
     /// Checks a data directory that no process is using; changes nothing.
     Check(check::CheckArguments),
     /// Reads everything that is stored, at a running server (--server) or in a data directory that no process is using, and puts damaged blobs into quarantine.
@@ -96,6 +107,9 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Gc(arguments) => gc::run(&arguments),
+        Command::Deleted(command) => deleted::run(&command),
+        Command::Repository(command) => removal::run_repository(&command),
+        Command::Registry(command) => removal::run_registry(&command),
         Command::Check(arguments) => check::run(&arguments),
         Command::Scrub(arguments) => scrub::run(&arguments),
         Command::Quarantine(command) => quarantine::run(&command),

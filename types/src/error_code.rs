@@ -67,6 +67,7 @@ words! {
         TagInvalid = "TAG_INVALID", "The tag is not of the grammar.";
         PaginationInvalid = "PAGINATION_NUMBER_INVALID", "The page parameters are not valid.";
         ExtensionUnknown = "EXTENSION_UNKNOWN", "There is no such extension or path.";
+        Conflict = "CONFLICT", "What is there now stands against it; the message says what.";
         NotFound = "NOT_FOUND", "There is no such thing, or no longer.";
         RequestInvalid = "REQUEST_INVALID", "The request is not well formed.";
     }

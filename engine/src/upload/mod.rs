@@ -11,7 +11,7 @@ mod settle;
 mod start;
 mod writer;
 
-pub(crate) use removal::{cancel, expire, remove_file};
+pub(crate) use removal::{cancel, cancel_all, expire, remove_file};
 pub(crate) use session::Sessions;
 pub(crate) use start::{ingest, resume, start_session, status};
 pub use writer::UploadWriter;

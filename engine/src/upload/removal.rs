@@ -95,6 +95,30 @@ pub(crate) async fn cancel(
     remove_held(store, hold, &record).await
 }
 
+/// Cancels all sessions of some repositories; says how many.
+pub(crate) async fn cancel_all(
+    store: &Arc<Store>,
+    repositories: &[RepositoryName],
+) -> Result<u64, EngineError> {
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let page = store.view()?.uploads(after.as_ref(), UPLOADS_PER_PAGE)?;
+        let full = page.len() == UPLOADS_PER_PAGE;
+        after = page.last().map(|(id, _)| *id);
+        for (id, record) in page.iter().filter(|(_, record)| repositories.contains(&record.repository)) {
+            match cancel(store, &record.repository, id).await {
+                Ok(()) => count += 1,
+                // It came to its end meanwhile.
+                Err(EngineError::UploadUnknown) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !full {
+            return Ok(count);
+        }
+    }
+}
+
 /// Removes all sessions that have expired and that nobody writes to; says how many, and how many bytes they held.
 pub(crate) async fn expire(store: &Arc<Store>) -> Result<(u64, u64), EngineError> {
     store.gate.check()?;

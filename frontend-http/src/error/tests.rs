@@ -35,6 +35,7 @@ fn every_outcome_has_its_status() {
         Failure::NoSpace => 507,
         Failure::TooLarge => 413,
         Failure::TagInvalid | Failure::PaginationInvalid | Failure::RequestInvalid => 400,
+        Failure::Conflict => 409,
         Failure::ExtensionUnknown | Failure::NotFound => 404,
     };
     for each in Failure::ALL {

@@ -5,8 +5,10 @@
 //! the server's file system. Who may call it is decided by the use case.
 
 mod backup;
+mod deleted;
 mod gc;
 mod quarantine;
+mod removal;
 mod scrub;
 mod status;
 
@@ -40,6 +42,10 @@ pub(crate) async fn dispatch(
         (Endpoint::QuarantinedBlob, "PUT") => quarantine::repair(exchange, body).await,
         (Endpoint::QuarantinedBlob, "DELETE") => quarantine::discard(exchange).await,
         (Endpoint::QuarantineRecheck, "POST") => quarantine::recheck(exchange, body).await,
+        (Endpoint::Deletions, "GET") => deleted::list(exchange).await,
+        (Endpoint::Restore, "POST") => deleted::restore(exchange, body).await,
+        (Endpoint::Repository, "DELETE") => removal::repository(exchange).await,
+        (Endpoint::Registry, "DELETE") => removal::registry(exchange).await,
         (_, _) => Err(Refusal::method_not_allowed(endpoint.methods())),
     };
     answered.map(|mut response| {

@@ -1,0 +1,171 @@
+//! What was deleted and can be restored: tags and manifests, for as long as `gc.undo` says and their bytes are there.
+
+use crate::context::{Action, Context};
+use crate::error::RegistryError;
+use crate::registry::{Registry, Result, away};
+use strata_engine::UnixMillis;
+use strata_engine::meta::{Lost, Restore, TrashRecord, Trashed, View};
+use strata_types::{Digest, Reference, RepositoryName, Tag};
+
+/// Most deletions of a page.
+pub const DELETIONS_MAX: usize = 1000;
+/// Rows that are looked through for one page, where only those of one repository are wanted.
+const ROWS_MAX: usize = 10_000;
+
+/// A deletion that can be undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// Its number: that of the event that tells it. Later ones are greater.
+    pub number: u64,
+    /// When it was.
+    pub at: UnixMillis,
+    /// Until when it can be undone.
+    pub until: UnixMillis,
+    /// Where it was.
+    pub repository: RepositoryName,
+    /// The manifest, or the one that the tag stood for.
+    pub digest: Digest,
+    /// What was deleted: the tag, or the manifest.
+    pub reference: Reference,
+    /// The tags that went with the manifest.
+    pub tags: Vec<Tag>,
+    /// Of a manifest: its media type.
+    pub media_type: Option<String>,
+    /// Of a manifest: its length, bytes.
+    pub size: Option<u64>,
+}
+
+/// A page of deletions, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletionPage {
+    /// The deletions.
+    pub deletions: Vec<Deletion>,
+    /// Where more may follow: ask again behind this number. The next page can be empty.
+    pub next: Option<u64>,
+}
+
+impl Deletion {
+    fn new(number: u64, record: TrashRecord, until: UnixMillis) -> Self {
+        let TrashRecord { at, repository, digest, what } = record;
+        let deletion = Self {
+            number,
+            at,
+            until,
+            repository,
+            digest,
+            reference: Reference::Digest(digest),
+            tags: Vec::new(),
+            media_type: None,
+            size: None,
+        };
+        match what {
+            Trashed::Tag(tag) => Self { reference: Reference::Tag(tag), ..deletion },
+            Trashed::Manifest(manifest) => Self {
+                tags: manifest.tags,
+                media_type: Some(manifest.media_type),
+                size: Some(manifest.size),
+                ..deletion
+            },
+        }
+    }
+}
+
+impl Registry {
+    /// Lists deletions that can be undone, of one repository or of all that the principal may pull from; those behind the number `after`, at
+    /// most `limit` (and [`DELETIONS_MAX`]).
+    ///
+    /// # Errors
+    /// [`RegistryError::Denied`]; the store's condition.
+    pub async fn list_deleted(
+        &self,
+        ctx: &Context,
+        repository: Option<&RepositoryName>,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<DeletionPage> {
+        if let Some(repository) = repository {
+            ctx.authorize(Action::Pull, repository)?;
+        }
+        let (registry, ctx, repository) = (self.clone(), ctx.clone(), repository.cloned());
+        away(move || registry.read_deleted(&ctx, repository.as_ref(), after, limit.min(DELETIONS_MAX))).await
+    }
+
+    fn read_deleted(
+        &self,
+        ctx: &Context,
+        repository: Option<&RepositoryName>,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<DeletionPage> {
+        const PAGE: usize = 256;
+        let view = self.view()?;
+        let since = self.engine().undoable_since();
+        let (mut deletions, mut next, mut rows) = (Vec::new(), after, 0);
+        while deletions.len() < limit && rows < ROWS_MAX {
+            let page = view.trash_page(next, PAGE).map_err(RegistryError::store)?;
+            let is_last = page.len() < PAGE;
+            for (number, record) in page {
+                if deletions.len() == limit {
+                    return Ok(DeletionPage { deletions, next });
+                }
+                rows += 1;
+                next = Some(number);
+                let is_wanted = repository.is_none_or(|wanted| *wanted == record.repository)
+                    && ctx.principal.may(Action::Pull, &record.repository)
+                    && record.at >= since;
+                if is_wanted {
+                    deletions.push(self.deletion(number, record));
+                }
+            }
+            if is_last {
+                return Ok(DeletionPage { deletions, next: None });
+            }
+        }
+        Ok(DeletionPage { deletions, next })
+    }
+
+    fn deletion(&self, number: u64, record: TrashRecord) -> Deletion {
+        let until = record.at.after(self.engine().undo_window());
+        Deletion::new(number, record, until)
+    }
+
+    /// Undoes a deletion: the manifest comes back with its tags and its place among the referrers, or the tag. Tags that stand for
+    /// something else by now are moved only by `force`.
+    ///
+    /// # Errors
+    /// [`RegistryError::DeletionUnknown`]; [`RegistryError::RestoreIncomplete`] where something that it needs is gone;
+    /// [`RegistryError::TagsTaken`]; [`RegistryError::Denied`]; [`RegistryError::Contended`] and the store's condition.
+    pub async fn restore(&self, ctx: &Context, number: u64, force: bool) -> Result<Deletion> {
+        let since = self.engine().undoable_since();
+        let restored = self
+            .transact(ctx, |view, batch| {
+                may_restore(ctx, view, number)?;
+                match batch.restore(view, number, since, force).map_err(RegistryError::store)? {
+                    Restore::Done(record) => Ok(record),
+                    Restore::Unknown => Err(RegistryError::DeletionUnknown { number }),
+                    Restore::Missing(lost) => Err(RegistryError::RestoreIncomplete { number, lost }),
+                    Restore::TagsTaken(tags) => Err(RegistryError::TagsTaken { number, tags }),
+                }
+            })
+            .await?;
+        self.counters().deletions_undone.add(1);
+        Ok(self.deletion(number, *restored))
+    }
+}
+
+/// Refuses those who may not push to the repository that it is about.
+fn may_restore(ctx: &Context, view: &View, number: u64) -> Result<()> {
+    match view.trash(number).map_err(RegistryError::store)? {
+        Some(record) => ctx.authorize(Action::Push, &record.repository),
+        None => Err(RegistryError::DeletionUnknown { number }),
+    }
+}
+
+/// What is gone, in words.
+pub(crate) fn lost_name(lost: &Lost) -> (&'static str, &Digest) {
+    match lost {
+        Lost::Bytes(digest) => ("bytes of manifest", digest),
+        Lost::Blob(digest) => ("blob", digest),
+        Lost::Manifest(digest) => ("manifest", digest),
+    }
+}
