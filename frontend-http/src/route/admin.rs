@@ -72,6 +72,19 @@ fn fit(template: &str, path: &str) -> Option<Parameters> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_path_is_answered(path in "/api/v1/(gc|status|backups|quarantine|recheck|a|\\.|%2e|%2f|%5c|%|%25|%ff|/){0,9}") {
+            if let Ok(route) = Route::parse(&path) {
+                prop_assert!(route.endpoint.is_admin());
+                prop_assert!(!route.last().contains('/'));
+                let parts = route.name().split('/').chain([route.last()]);
+                prop_assert!(parts.into_iter().all(|part| !matches!(part, "." | "..")));
+            }
+        }
+    }
 
     #[test]
     fn templates_are_taken_literally() {
