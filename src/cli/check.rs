@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use strata_engine::check::{CheckFinding, CheckOptions, CheckReport, Verify, check};
+use strata_engine::check::{CheckFinding, CheckOptions, CheckRepair, CheckReport, Verify, check, repair};
 use strata_engine::meta::check::Severity;
 
 use super::place::{load, refuse_empty};
@@ -24,6 +24,9 @@ pub(super) struct CheckArguments {
     /// How closely the bytes of blobs are looked at
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "checksum")]
     verify: Level,
+    /// Mends what can be mended without a guess, and says what that was; damaged blobs go into quarantine
+    #[arg(long)]
+    repair: bool,
     /// Prints the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -63,7 +66,8 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
         return cannot(&why);
     }
     let options = CheckOptions { verify: arguments.verify.into(), ..CheckOptions::default() };
-    match check(&config, &options) {
+    let examined = if arguments.repair { repair(&config, &options) } else { check(&config, &options) };
+    match examined {
         Ok(report) => {
             let written = print(&if arguments.json { as_json(&report) } else { as_text(directory, &report) });
             if report.is_sound() { written } else { ExitCode::from(1) }
@@ -86,6 +90,9 @@ fn omitted(report: &CheckReport) -> u64 {
 
 fn as_text(directory: &Path, report: &CheckReport) -> String {
     let mut text = String::new();
+    for CheckRepair { place, what } in &report.repaired {
+        let _ = writeln!(text, "repaired: {place}: {what}");
+    }
     for CheckFinding { severity, place, message } in &report.findings {
         let _ = writeln!(text, "{}: {place}: {message}", word(*severity));
     }
@@ -109,6 +116,10 @@ fn as_text(directory: &Path, report: &CheckReport) -> String {
             several => format!("{several} errors"),
         },
     );
+    if metadata.quarantined > 0 {
+        let _ =
+            writeln!(text, "{} blobs are in quarantine until they are pushed again", metadata.quarantined);
+    }
     if report.unnamed_files > 0 {
         let _ = writeln!(
             text,
@@ -122,6 +133,11 @@ fn as_text(directory: &Path, report: &CheckReport) -> String {
 fn as_json(report: &CheckReport) -> String {
     let finding = |finding: &CheckFinding| json!({"severity": word(finding.severity), "place": finding.place, "message": finding.message});
     let findings: Vec<Value> = report.findings.iter().map(finding).collect();
+    let repaired: Vec<Value> = report
+        .repaired
+        .iter()
+        .map(|CheckRepair { place, what }| json!({"place": place, "what": what}))
+        .collect();
     let metadata = &report.metadata;
     let object = json!({
         "sound": report.is_sound(),
@@ -129,6 +145,7 @@ fn as_json(report: &CheckReport) -> String {
         "notes": report.notes,
         "findings": findings,
         "findings_omitted": omitted(report),
+        "repaired": repaired,
         "metadata": {
             "rows": metadata.rows,
             "repositories": metadata.repositories,
@@ -137,6 +154,7 @@ fn as_json(report: &CheckReport) -> String {
             "links": metadata.links,
             "blobs": metadata.blobs,
             "blob_bytes": metadata.blob_bytes,
+            "quarantined": metadata.quarantined,
             "uploads": metadata.uploads,
             "leases": metadata.leases,
             "events": metadata.events,

@@ -49,7 +49,7 @@ enum Command {
     /// Works on whole registries: all repositories with the same first segment.
     #[command(subcommand)]
     Registry(removal::RegistryCommand),
-    /// Checks a data directory that no process is using; changes nothing.
+    /// Checks a data directory that no process is using; changes nothing without --repair.
     Check(check::CheckArguments),
     /// Reads everything that is stored, at a running server (--server) or in a data directory that no process is using, and puts damaged blobs into quarantine.
     Scrub(scrub::ScrubArguments),

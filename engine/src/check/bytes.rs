@@ -9,7 +9,7 @@ use crate::ingest::Hasher;
 use crate::limits::{BUFFER_BYTES, PAGE_ROWS, UPLOADS_PER_PAGE};
 use crate::meta::key::{self, Key};
 use crate::meta::record::Record;
-use crate::meta::{BlobRecord, Placement, StoredBlob, UploadRecord};
+use crate::meta::{BlobRecord, Damage, Placement, StoredBlob, UploadRecord};
 use crate::segment;
 use bytes::Bytes;
 use std::fmt::Display;
@@ -92,17 +92,18 @@ impl Checker<'_> {
                 self.frame(digest, record, &segment::path(segment), offset, length)
             }
         };
-        if let Err(why) = outcome {
-            self.log.error(format!("blob {digest}"), why);
+        if let Err((damage, why)) = outcome {
+            self.log.blob(digest, record, damage, why);
         }
     }
 
-    fn file(&self, digest: &Digest, record: &BlobRecord, path: &Path) -> Result<(), String> {
+    fn file(&self, digest: &Digest, record: &BlobRecord, path: &Path) -> Outcome {
         let name = path.display();
-        let file = self.disk.open(path, OpenMode::Read).map_err(|error| format!("{name}: {error}"))?;
-        let len = file.len().map_err(|error| format!("{name}: {error}"))?;
+        let file = self.disk.open(path, OpenMode::Read).map_err(|error| unread(&name, &error))?;
+        let len = file.len().map_err(|error| unread(&name, &error))?;
         if len != record.size {
-            return Err(format!("{name} has {len} bytes instead of {}", record.size));
+            let why = format!("{name} has {len} bytes instead of {}", record.size);
+            return Err((Some(Damage::Length), why));
         }
         if self.options.verify == Verify::Size {
             return Ok(());
@@ -113,35 +114,29 @@ impl Checker<'_> {
                 hasher.update(part);
             }
         });
-        let checksum = checksum.map_err(|error| format!("{name}: {error}"))?;
+        let checksum = checksum.map_err(|error| unread(&name, &error))?;
         if checksum != record.checksum {
-            return Err(format!("{name} has another checksum than it was stored with"));
+            let why = format!("{name} has another checksum than it was stored with");
+            return Err((Some(Damage::Content), why));
         }
         same(digest, hasher.map(Hasher::finish), &name)
     }
 
-    fn frame(
-        &self,
-        digest: &Digest,
-        record: &BlobRecord,
-        path: &Path,
-        offset: u64,
-        length: u32,
-    ) -> Result<(), String> {
+    fn frame(&self, digest: &Digest, record: &BlobRecord, path: &Path, offset: u64, length: u32) -> Outcome {
         let name = format!("{} at {offset}", path.display());
-        let file = self.disk.open(path, OpenMode::Read).map_err(|error| format!("{name}: {error}"))?;
+        let file = self.disk.open(path, OpenMode::Read).map_err(|error| unread(&name, &error))?;
         if self.options.verify == Verify::Size {
-            let len = file.len().map_err(|error| format!("{name}: {error}"))?;
+            let len = file.len().map_err(|error| unread(&name, &error))?;
             return if offset + u64::from(length) <= len {
                 Ok(())
             } else {
-                Err(format!("{name}: the segment ends before"))
+                Err((Some(Damage::Length), format!("{name}: the segment ends before")))
             };
         }
         let mut frame = vec![0; length as usize];
-        read_exact_at(&*file, &mut frame, offset).map_err(|error| format!("{name}: {error}"))?;
+        read_exact_at(&*file, &mut frame, offset).map_err(|error| unread(&name, &error))?;
         let payload = segment::payload(&frame.into(), digest, record.size, record.checksum)
-            .map_err(|why| format!("{name}: {why}"))?;
+            .map_err(|why| (Some(Damage::Content), format!("{name}: {why}")))?;
         let verify = self.options.verify == Verify::Digest;
         same(digest, verify.then(|| Hasher::digest(digest.algorithm(), &payload)), &name)
     }
@@ -181,9 +176,23 @@ fn read_whole(file: &dyn DiskFile, len: u64, mut take: impl FnMut(&[u8])) -> io:
     Ok(checksum)
 }
 
-fn same(digest: &Digest, actual: Option<Digest>, name: &dyn Display) -> Result<(), String> {
+/// What is wrong with a blob: damage, or nothing but that it cannot be read, and that in words.
+type Outcome = Result<(), (Option<Damage>, String)>;
+
+fn unread(name: &dyn Display, error: &io::Error) -> (Option<Damage>, String) {
+    let damage = match error.kind() {
+        io::ErrorKind::NotFound => Some(Damage::Missing),
+        io::ErrorKind::UnexpectedEof => Some(Damage::Length),
+        _ => None,
+    };
+    (damage, format!("{name}: {error}"))
+}
+
+fn same(digest: &Digest, actual: Option<Digest>, name: &dyn Display) -> Outcome {
     match actual {
-        Some(actual) if actual != *digest => Err(format!("{name} holds bytes with digest {actual}")),
+        Some(actual) if actual != *digest => {
+            Err((Some(Damage::Content), format!("{name} holds bytes with digest {actual}")))
+        }
         _ => Ok(()),
     }
 }

@@ -39,6 +39,7 @@ impl Checker<'_> {
     }
 
     fn unnamed(&self, path: &Path) {
+        self.log.unnamed(path);
         let len = self.disk.open(path, OpenMode::Read).and_then(|file| file.len()).unwrap_or(0);
         self.log.count(|report| {
             report.unnamed_files += 1;

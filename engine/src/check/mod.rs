@@ -1,10 +1,13 @@
 //! The offline check of a data directory: metadata against itself, every blob against its bytes, every file against its row.
 //!
 //! Reads only, and goes on after what it finds; memory stays bounded. `strata check` calls it and prints the report, whose fields
-//! are plain values for that purpose. Repairs nothing: an unnamed file is removed by the next start.
+//! are plain values for that purpose. Only [`repair`] changes anything.
 
 mod bytes;
 mod files;
+mod repair;
+#[cfg(test)]
+mod repair_tests;
 #[cfg(test)]
 mod tests;
 
@@ -15,9 +18,13 @@ use crate::engine::{META, rocks_config};
 use crate::error::EngineError;
 use crate::lock::DirLock;
 use crate::meta::check::{Severity, Summary};
-use crate::meta::{self, MetaStore, RocksStore, View};
+use crate::meta::{self, BlobRecord, Damage, MetaStore, RocksStore, View};
 use crate::sync::lock;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use strata_types::Digest;
+
+pub use repair::{CheckRepair, repair, repair_with};
 
 /// How closely the bytes of blobs are looked at. Each includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -86,6 +93,8 @@ pub struct CheckReport {
     pub notes: u64,
     /// The findings, those of the metadata first, at most as many as asked for.
     pub findings: Vec<CheckFinding>,
+    /// What was mended before, where that was asked for; the rest of the report is how it is since.
+    pub repaired: Vec<CheckRepair>,
 }
 
 impl CheckReport {
@@ -113,11 +122,37 @@ pub fn check(config: &EngineConfig, options: &CheckOptions) -> Result<CheckRepor
 /// # Errors
 /// As [`check`].
 pub fn check_with(disk: &dyn Disk, view: &View, options: &CheckOptions) -> Result<CheckReport, EngineError> {
+    examine(disk, view, options).map(|(report, _)| report)
+}
+
+/// What can be mended outside of the metadata, at most as much as there are findings.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// Blobs whose bytes are bad.
+    damaged: Vec<Damaged>,
+    /// Blobs that cannot be read just now: what the report says of them.
+    unreadable: Vec<CheckFinding>,
+    /// Files that no row names.
+    unnamed: Vec<PathBuf>,
+}
+
+/// A blob whose bytes are bad.
+#[derive(Debug)]
+struct Damaged {
+    digest: Digest,
+    record: BlobRecord,
+    why: String,
+}
+
+fn examine(
+    disk: &dyn Disk,
+    view: &View,
+    options: &CheckOptions,
+) -> Result<(CheckReport, Trouble), EngineError> {
     if meta::identity(view)?.is_none() {
         return Err(EngineError::corrupt("the metadata store is empty"));
     }
-    let report = CheckReport::default();
-    let log = Log { report: Mutex::new(report), findings_max: options.findings_max };
+    let log = Log { found: Mutex::default(), findings_max: options.findings_max };
     let metadata = meta::check::check(view, &mut |finding| {
         log.add(finding.severity(), finding.key.clone(), finding.problem.to_string());
     })?;
@@ -127,18 +162,18 @@ pub fn check_with(disk: &dyn Disk, view: &View, options: &CheckOptions) -> Resul
     checker.uploads()?;
     checker.blob_files()?;
     checker.segments()?;
-    Ok(log.report.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+    Ok(log.found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
 /// The report in the making; shared by the threads that read.
 struct Log {
-    report: Mutex<CheckReport>,
+    found: Mutex<(CheckReport, Trouble)>,
     findings_max: usize,
 }
 
 impl Log {
     fn add(&self, severity: Severity, place: impl Into<String>, message: impl Into<String>) {
-        let mut report = lock(&self.report);
+        let report = &mut lock(&self.found).0;
         match severity {
             Severity::Error => report.errors += 1,
             Severity::Note => report.notes += 1,
@@ -157,7 +192,30 @@ impl Log {
     }
 
     fn count(&self, change: impl FnOnce(&mut CheckReport)) {
-        change(&mut lock(&self.report));
+        change(&mut lock(&self.found).0);
+    }
+
+    /// A blob that is damaged or, without `damage`, cannot be read just now.
+    fn blob(&self, digest: &Digest, record: &BlobRecord, damage: Option<Damage>, why: String) {
+        let place = format!("blob {digest}");
+        self.error(place.clone(), why.clone());
+        let trouble = &mut lock(&self.found).1;
+        match damage {
+            Some(_) if trouble.damaged.len() < self.findings_max => {
+                trouble.damaged.push(Damaged { digest: *digest, record: *record, why });
+            }
+            None if trouble.unreadable.len() < self.findings_max => {
+                trouble.unreadable.push(CheckFinding { severity: Severity::Error, place, message: why });
+            }
+            _ => {}
+        }
+    }
+
+    fn unnamed(&self, path: &Path) {
+        let trouble = &mut lock(&self.found).1;
+        if trouble.unnamed.len() < self.findings_max {
+            trouble.unnamed.push(path.to_owned());
+        }
     }
 }
 

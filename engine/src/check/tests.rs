@@ -8,16 +8,16 @@ use crate::{Engine, EngineConfig};
 use std::path::{Path, PathBuf};
 use strata_types::{Algorithm, Digest};
 
-struct Stored {
-    world: World,
-    small: Digest,
-    large: Digest,
-    large_file: PathBuf,
+pub(super) struct Stored {
+    pub(super) world: World,
+    pub(super) small: Digest,
+    pub(super) large: Digest,
+    pub(super) large_file: PathBuf,
     upload_file: PathBuf,
 }
 
 /// A store with a blob of each kind and a session.
-fn stored() -> Stored {
+pub(super) fn stored() -> Stored {
     let world = World::new();
     let engine = world.open().unwrap();
     let (small, large) = block_on(async {

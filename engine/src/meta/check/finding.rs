@@ -1,6 +1,7 @@
 //! What a check can find.
 
 use crate::meta::record::Quarantine;
+use bytes::Bytes;
 use std::fmt;
 use strata_types::Digest;
 
@@ -9,6 +10,8 @@ use strata_types::Digest;
 pub struct Finding {
     /// The row: its table and what its key names; a key that cannot be understood with `\xNN` for unprintable bytes.
     pub key: String,
+    /// The key's bytes.
+    pub(crate) row: Bytes,
     /// What is wrong with it.
     pub problem: Problem,
 }
@@ -33,6 +36,8 @@ pub enum Problem {
         what: &'static str,
         /// Its key.
         key: String,
+        /// The key's bytes.
+        row: Bytes,
     },
     /// A row that belongs to it says something else.
     Disagrees {
@@ -93,7 +98,7 @@ impl fmt::Display for Problem {
         match self {
             Self::Unreadable { why } => write!(f, "cannot be read: {why}"),
             Self::Undecodable { why } => write!(f, "cannot be understood: {why}"),
-            Self::Missing { what, key } => write!(f, "{what} is missing ({key})"),
+            Self::Missing { what, key, .. } => write!(f, "{what} is missing ({key})"),
             Self::Disagrees { what } => write!(f, "disagrees with {what}"),
             Self::WrongDigest { actual } => write!(f, "its bytes have digest {actual}"),
             Self::EventGap { after } => write!(f, "events between {after} and this one are missing"),

@@ -9,12 +9,14 @@ mod held;
 mod manifest;
 mod page;
 mod queue;
+mod repair;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use finding::{Finding, Problem, Severity};
 pub(crate) use page::check_page;
+pub(crate) use repair::mend;
 
 use super::key::{Key, table};
 use super::record::{Record, decode_row};
@@ -182,7 +184,10 @@ impl Checker<'_> {
     /// Reports where a row that belongs to this one is missing.
     fn needs(&mut self, bytes: &Bytes, other: &Bytes, what: &'static str) -> Result<(), EngineError> {
         if self.view.raw(other)?.is_none() {
-            self.found(bytes, Problem::Missing { what, key: super::key::printable(other) });
+            self.found(
+                bytes,
+                Problem::Missing { what, key: super::key::printable(other), row: other.clone() },
+            );
         }
         Ok(())
     }
@@ -197,13 +202,17 @@ impl Checker<'_> {
     ) -> Result<Option<R>, EngineError> {
         let record = self.view.raw(other)?.and_then(|value| R::decode(value).ok());
         if record.is_none() {
-            self.found(bytes, Problem::Missing { what, key: super::key::printable(other) });
+            self.found(
+                bytes,
+                Problem::Missing { what, key: super::key::printable(other), row: other.clone() },
+            );
         }
         Ok(record)
     }
 
     fn found(&mut self, key: &[u8], problem: Problem) {
-        let finding = Finding { key: super::key::printable(key), problem };
+        let row = Bytes::copy_from_slice(key);
+        let finding = Finding { key: super::key::printable(key), row, problem };
         match finding.severity() {
             Severity::Error => self.summary.errors += 1,
             Severity::Note => self.summary.notes += 1,
