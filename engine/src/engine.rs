@@ -12,11 +12,11 @@ use crate::entropy::{Entropy, SystemEntropy};
 use crate::error::EngineError;
 use crate::fast_path;
 use crate::gate::{Gate, Marks, failed};
-use crate::gc::{self, Driver, GcPlan, GcReport, GcStatus};
+use crate::gc::{self, Driver, GcPlan, GcReport, GcStatus, Seen};
 use crate::ingest::BufferPool;
 use crate::lock::DirLock;
 use crate::meta::{
-    self, Batch, Committed, MetaStore, Moment, Proof, RocksConfig, RocksStore, StoreIdentity, View,
+    self, Batch, Committed, GcItem, MetaStore, Moment, Proof, RocksConfig, RocksStore, StoreIdentity, View,
 };
 use crate::metrics::{Counters, EngineMetrics};
 use crate::quarantine;
@@ -66,6 +66,19 @@ pub enum Health {
         /// The first failure.
         why: Arc<str>,
     },
+}
+
+/// How far ahead somebody is noted who is told of a blob that nothing holds: longer than the answer may be given again, by what clocks may
+/// differ.
+const LOOSE_NOTE_AHEAD: Duration = Duration::from_mins(1);
+
+/// How a blob is linked in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linked {
+    /// A manifest of the repository holds it, or no grace protects it.
+    Held,
+    /// Nothing holds it yet, or any more: it may be collected when its grace is over.
+    Loose,
 }
 
 /// An open store. Clones are the same store; dropping the last one closes it.
@@ -162,6 +175,7 @@ impl Engine {
             handles: Handles::new(disk, config.open_files_max),
             appender: appender.map_err(|error| EngineError::io("starting threads", error))?,
             sessions: Arc::<Sessions>::default(),
+            seen: Seen::new(clock.now()),
             config,
             meta,
             clock,
@@ -260,6 +274,40 @@ impl Engine {
     /// Which fast paths were chosen when the store was opened, and why.
     pub fn fast_paths(&self) -> &[FastPath] {
         &self.open.fast_paths
+    }
+
+    /// How long the answer that a blob which nothing holds is there may be given again.
+    pub const LOOSE_ANSWER_AGE_MAX: Duration = Duration::from_secs(50);
+
+    /// Whether a blob may be read in a repository, asked for somebody who is told: one that no manifest holds is then kept for
+    /// `gc.grace`, counted from [`Engine::LOOSE_ANSWER_AGE_MAX`] later, so that the answer may be given again until then. Notes that in
+    /// memory and writes nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`], [`EngineError::Io`].
+    pub fn find_link(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Linked>, EngineError> {
+        let store = self.store();
+        let view = store.view()?;
+        let Some(link) = view.link(repository, digest)? else { return Ok(None) };
+        let entry = GcItem::Link { repository: repository.clone(), digest: *digest };
+        if store.config.gc.grace.is_zero() {
+            // Nobody is promised anything.
+            return Ok(Some(Linked::Held));
+        }
+        // A link that is not queued is held; the queue may be asked by key, the holders have to be searched.
+        if !view.is_queued(link.created_at, &entry)? || view.is_held(repository, digest)? {
+            return Ok(Some(Linked::Held));
+        }
+        let ahead = store.now().after(LOOSE_NOTE_AHEAD);
+        if !store.seen.note(repository, digest, ahead) {
+            return Ok(None);
+        }
+        // RACE: a removal that was over before the note shows from here on.
+        Ok(store.view()?.link(repository, digest)?.map(|_| Linked::Loose))
     }
 
     /// Opens a blob, whichever repositories may read it; `None` where the store does not have it, or has it in quarantine. Ranges are

@@ -34,7 +34,7 @@ pub use backup::Backup;
 pub use blob::{BlobBody, BlobFile, IdleBlobFile};
 pub use clock::{Clock, SystemClock, UnixMillis};
 pub use config::EngineConfig;
-pub use engine::{Engine, Health, Ports};
+pub use engine::{Engine, Health, Linked, Ports};
 pub use entropy::{Entropy, SystemEntropy};
 pub use error::EngineError;
 pub use fast_path::{FastPaths, Io};

@@ -30,7 +30,7 @@ pub const SPACE_AGE_MILLIS_MAX: u64 = 200;
 /// Bytes that one read of a blob returns at most; longer ones come in pieces.
 pub const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Times a commit of a finished upload is tried again after it lost a race.
-pub const COMMIT_ATTEMPTS_MAX: u32 = 8;
+pub const COMMIT_ATTEMPTS_MAX: u32 = 32;
 /// Finished generations after which the settled watermark is written again.
 pub const SETTLED_STEP: u64 = 256;
 /// Sessions that one page of a walk over them holds; each may weigh [`SMALL_BLOB_BYTES_MAX`].

@@ -94,6 +94,8 @@ impl World {
         config.reserve_bytes = 64 * 1024;
         config.hash_threads = 2;
         config.io_threads = 3;
+        // Runs are steps of the tests.
+        config.gc.interval = std::time::Duration::ZERO;
         Ok(Self {
             faults: FaultyDisk::new(Arc::new(disk.clone())),
             meta: StepMeta::new(MemoryStore::new()?, &disk),

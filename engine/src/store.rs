@@ -8,6 +8,7 @@ use crate::disk::Pool;
 use crate::entropy::Entropy;
 use crate::error::EngineError;
 use crate::gate::Gate;
+use crate::gc::Seen;
 use crate::ingest::BufferPool;
 use crate::meta::{Batch, Committed, MetaStore, View};
 use crate::metrics::Counters;
@@ -38,6 +39,8 @@ pub(crate) struct Store {
     pub(crate) sessions: Arc<Sessions>,
     /// What keeps files from being removed.
     pub(crate) holds: Arc<Holds>,
+    /// What clients were told of lately, for the collection of garbage.
+    pub(crate) seen: Seen,
     /// Work in the background that the close of the store waits for.
     pub(crate) pending: Arc<Pending>,
 }

@@ -113,6 +113,9 @@ impl HotAnswers {
     ) {
         let Some(answers) = &self.answers else { return };
         let Keepable { standing, content } = keepable;
+        if !standing.stands() {
+            return;
+        }
         let is_known = self.find(target.as_bytes()).is_some_and(|known| match content {
             Kept::Nothing => true,
             _ => known.content.is_at_hand(),

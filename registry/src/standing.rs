@@ -1,6 +1,7 @@
 //! Answers that may be given again: a frontend that keeps one in memory asks, before each use, whether it still stands.
 
 use crate::registry::Registry;
+use std::time::Instant;
 use strata_engine::meta::Proof;
 
 /// Goes with an answer about a manifest or a blob that was read for somebody who showed no credentials: as long as it
@@ -10,6 +11,8 @@ pub struct Standing {
     registry: Registry,
     proof: Proof,
     kind: Kind,
+    /// Until when it may be given again at most.
+    until: Option<Instant>,
 }
 
 /// What a pull of the answer counts as.
@@ -21,14 +24,19 @@ pub(crate) enum Kind {
 
 impl Standing {
     pub(crate) fn new(registry: &Registry, proof: Proof, kind: Kind) -> Self {
-        Self { registry: registry.clone(), proof, kind }
+        Self { registry: registry.clone(), proof, kind, until: None }
+    }
+
+    /// Of an answer that may be given again for a while, and must be looked up anew then.
+    pub(crate) fn until(registry: &Registry, proof: Proof, kind: Kind, until: Instant) -> Self {
+        Self { until: Some(until), ..Self::new(registry, proof, kind) }
     }
 
     /// Whether nothing that the answer rests on has changed. Costs a few loads from memory, takes no lock and reads nothing.
     ///
     /// Once a change was acknowledged, to anybody, this is `false`.
     pub fn stands(&self) -> bool {
-        self.proof.holds()
+        self.proof.holds() && self.until.is_none_or(|until| Instant::now() < until)
     }
 
     /// Counts a pull that was answered with what is kept, as the use case would have.

@@ -37,8 +37,7 @@ impl Holds {
         Hold(Arc::clone(self))
     }
 
-    /// Whether there is a hold.
-    #[cfg(test)]
+    /// Whether there is a hold: for those who ask after the commit that took the row away, and come again later.
     pub(crate) fn is_held(&self) -> bool {
         lock(&self.0).held > 0
     }

@@ -139,11 +139,10 @@ impl Files {
             }
             syncs.0.insert(directory, Vec::new());
         }
-        let path = directory_path(directory);
         let mut served = vec![then];
         while !served.is_empty() {
-            let outcome = retry_interrupted(|| self.disk.sync_dir(&path))
-                .map_err(|error| self.gate.sync_failed(&path.display().to_string(), error));
+            // Who makes a file holds the directory in being; where it is gone, all who wait have removed files.
+            let outcome = self.sync_removals(directory);
             for then in served {
                 then(outcome.clone());
             }
@@ -155,14 +154,33 @@ impl Files {
         }
     }
 
-    /// Removes a file for good, in the background, and then settles its generation and calls `then`. Not done in a poisoned
-    /// store: a commit of unknown outcome may have named the file, and only recovery can tell. Waits for the end of backups.
-    pub(crate) fn discard(self: &Arc<Self>, generation: u64, then: impl FnOnce() + Send + 'static) {
-        let files = Arc::clone(self);
-        self.holds.when_free(move || files.discard_now(generation, then));
+    /// Makes the absence of removed files in a directory durable. Blocks.
+    ///
+    /// # Errors
+    /// [`EngineError::Poisoned`], and so is the store.
+    pub(crate) fn sync_removals(&self, directory: u64) -> Result<(), EngineError> {
+        let path = directory_path(directory);
+        match retry_interrupted(|| self.disk.sync_dir(&path)) {
+            // It was removed, after it had been synced without them.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(|error| self.gate.sync_failed(&path.display().to_string(), error)),
+        }
     }
 
-    fn discard_now(self: &Arc<Self>, generation: u64, then: impl FnOnce() + Send + 'static) {
+    /// Removes a file for good, in the background, and then settles its generation and calls `then`. Not done in a poisoned
+    /// store: a commit of unknown outcome may have named the file, and only recovery can tell. Waits for the end of backups. `named`: a
+    /// tombstone names it.
+    pub(crate) fn discard(
+        self: &Arc<Self>,
+        generation: u64,
+        named: bool,
+        then: impl FnOnce() + Send + 'static,
+    ) {
+        let files = Arc::clone(self);
+        self.holds.when_free(move || files.discard_now(generation, named, then));
+    }
+
+    fn discard_now(self: &Arc<Self>, generation: u64, named: bool, then: impl FnOnce() + Send + 'static) {
         let files = Arc::clone(self);
         let pending = self.pending.enter();
         self.threads.run(move || {
@@ -171,6 +189,8 @@ impl Files {
             }
             match files.disk.remove(&file_path(generation)) {
                 Ok(()) => {}
+                // Garbage collection came first, and may not have synced yet.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && named => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     // It was never made.
                     files.generations.settle(generation);
@@ -398,6 +418,6 @@ impl Drop for NewFile {
             return;
         }
         self.handle = None;
-        self.files.discard(self.generation, || {});
+        self.files.discard(self.generation, false, || {});
     }
 }

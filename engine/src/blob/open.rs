@@ -20,7 +20,7 @@ pub(crate) enum Unopened {
     Failed(EngineError),
 }
 
-/// Opens the blob that `record` places. What is damaged is counted and told to the log.
+/// Opens the blob that `record` places.
 pub(crate) async fn open(
     digest: &Digest,
     record: &BlobRecord,

@@ -154,6 +154,11 @@ impl Disk for FaultyDisk {
         self.inner.create_dir(dir)
     }
 
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        self.meet(Operation::Remove)?;
+        self.inner.remove_dir(dir)
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.meet(Operation::SyncDir)?;
         self.inner.sync_dir(dir)

@@ -92,6 +92,12 @@ pub trait Disk: Send + Sync + Debug {
     /// As the operating system; `NotFound` where its parent does not exist.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
 
+    /// Removes a directory, which must be empty.
+    ///
+    /// # Errors
+    /// As the operating system; `DirectoryNotEmpty`, `NotFound`.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()>;
+
     /// Makes the names in a directory durable.
     ///
     /// # Errors

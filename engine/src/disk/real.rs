@@ -66,6 +66,10 @@ impl Disk for RealDisk {
         }
     }
 
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        std::fs::remove_dir(self.root.join(dir))
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(self.root.join(dir))?.sync_all()
     }

@@ -169,6 +169,12 @@ impl SimDisk {
                 dirs_durable.insert(dir);
             }
         }
+        let gone: Vec<PathBuf> = dirs_durable.difference(dirs_live).cloned().collect();
+        for dir in gone {
+            if keep() {
+                dirs_durable.remove(&dir);
+            }
+        }
         durable.retain(|path, _| path.parent().is_none_or(|parent| dirs_durable.contains(parent)));
         live.clone_from(durable);
         dirs_live.clone_from(dirs_durable);
@@ -314,6 +320,20 @@ impl Disk for SimDisk {
         outcome
     }
 
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.lock();
+        if !state.dirs_live.contains(dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let inside = |path: &Path| path.parent() == Some(dir);
+        if state.live.keys().any(|path| inside(path)) || state.dirs_live.iter().any(|path| inside(path)) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        let outcome = state.step();
+        state.dirs_live.remove(dir);
+        outcome
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.lock();
         state.step()?;
@@ -324,6 +344,7 @@ impl Disk for SimDisk {
         let inside = |path: &Path| path.parent() == Some(dir);
         durable.retain(|path, _| !inside(path) || live.contains_key(path));
         durable.extend(live.iter().filter(|(path, _)| inside(path)).map(|(path, id)| (path.clone(), *id)));
+        dirs_durable.retain(|path| !inside(path) || dirs_live.contains(path));
         dirs_durable.extend(dirs_live.iter().filter(|path| inside(path)).cloned());
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// When what is no longer needed goes, and how fast.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GcConfig {
     /// How long a blob that no manifest of its repository holds stays, counted from its push, its mount, its release by the last
     /// manifest or the last time that a client was told it is there (`gc.grace`).
@@ -38,5 +38,12 @@ impl Default for GcConfig {
             segment_dead_percent: 50,
             segment_dead_bytes_min: 1024 * 1024,
         }
+    }
+}
+
+impl GcConfig {
+    /// How long a link that nothing holds stays.
+    pub(crate) fn link_grace(&self) -> Duration {
+        if self.undo_keeps_bytes { self.grace.max(self.undo) } else { self.grace }
     }
 }

@@ -3,7 +3,8 @@
 //! Runs never overlap. The end of the store ends a run between two of its steps; what is left is in the queue, for the next one.
 
 use super::report::{GcReport, GcStatus};
-use super::sweeper::{self, Pace};
+use super::run::{self, Outcome};
+use super::sweeper::Pace;
 use crate::error::EngineError;
 use crate::store::{Store, closed};
 use crate::sync::lock;
@@ -86,15 +87,17 @@ impl Driver {
 
 fn work(store: &Arc<Store>, shared: &Shared) {
     let interval = store.config.gc.interval;
-    let mut due = next(interval);
+    // What expired while nobody ran goes first.
+    let mut due = (!interval.is_zero()).then(Instant::now);
     while let Some(asked) = shared.wait(due) {
         due = next(interval);
         lock(&shared.state).status.running = true;
         let mut pace = Limited { shared, rate: store.config.gc.rate, begun: Instant::now(), removed: 0 };
-        let outcome = catch_unwind(AssertUnwindSafe(|| sweeper::run(store, &mut pace)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| run::run(store, &mut pace)));
         let outcome = outcome.unwrap_or_else(|_| Err(EngineError::corrupt("garbage collection panicked")));
-        tell(&outcome);
         note(&mut lock(&shared.state).status, &outcome);
+        let outcome = outcome.map(|outcome| outcome.report);
+        tell(&outcome);
         for answer in asked {
             // Whoever asked may be gone.
             drop(answer.send(outcome.clone()));
@@ -107,14 +110,16 @@ fn next(interval: Duration) -> Option<Instant> {
     if interval.is_zero() { None } else { Instant::now().checked_add(interval) }
 }
 
-fn note(status: &mut GcStatus, outcome: &Result<GcReport, EngineError>) {
+fn note(status: &mut GcStatus, outcome: &Result<Outcome, EngineError>) {
     status.running = false;
     status.runs += 1;
     match outcome {
-        Ok(report) => {
-            status.removed.add_all(&report.removed);
-            status.last = Some(report.clone());
+        Ok(outcome) => {
+            status.removed.add_all(&outcome.report.removed);
+            status.last = Some(outcome.report.clone());
             status.last_error = None;
+            status.queued = outcome.queued;
+            status.reclaimable_bytes = outcome.reclaimable_bytes;
         }
         Err(error) => {
             status.failures += 1;

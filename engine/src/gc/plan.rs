@@ -1,9 +1,14 @@
-//! What a run would remove now, without removing it.
+//! What a run would remove now, without removing it: the same run, on a copy of the state that nobody sees.
 
-use super::report::{GcCounts, GcKind, GcPlan, GcRemoval};
+use super::ground::{Dry, Ground};
+use super::judge::Judge;
+use super::report::{GcCounts, GcKind, GcPlan, GcRemoval, GcReport};
+use super::sweeper::{Listener, Pace, Sweep};
 use crate::error::EngineError;
 use crate::limits::UPLOADS_PER_PAGE;
+use crate::meta::Placement;
 use crate::store::{Store, closed};
+use std::cell::Cell;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -19,43 +24,81 @@ pub(crate) async fn plan(store: &Arc<Store>, limit: usize) -> Result<GcPlan, Eng
     answered.await.unwrap_or_else(|_| Err(closed()))
 }
 
-fn make(store: &Store, limit: usize) -> Result<GcPlan, EngineError> {
-    let mut plan = GcPlan {
-        at: store.now(),
-        removals: Vec::new(),
-        counts: GcCounts::default(),
-        cut: false,
-        rows_read: 0,
-    };
-    let view = store.view()?;
+/// Makes a plan. Blocks.
+///
+/// # Errors
+/// Errors of the metadata.
+pub(crate) fn make(store: &Store, limit: usize) -> Result<GcPlan, EngineError> {
+    let at = store.now();
+    let full = Cell::new(false);
+    let mut plan = Collector { removals: Vec::new(), counts: GcCounts::default(), limit, full: &full };
+    uploads(store, &mut plan)?;
+    for (digest, _, _) in store.view()?.expired_leases(at, limit.saturating_add(1))? {
+        plan.add(GcRemoval { kind: GcKind::Lease, repository: None, digest: Some(digest), bytes: 0 });
+    }
+    let undo = at.before(store.config.gc.undo);
+    for _ in store.view()?.expired_trash(undo, limit.saturating_add(1))? {
+        plan.add(GcRemoval { kind: GcKind::Undo, repository: None, digest: None, bytes: 0 });
+    }
+    let ground = Dry::new(store.meta.view()?);
+    if !full.get() {
+        let judge = Judge { config: &store.config.gc, seen: &store.seen, claims: false, now: at };
+        let (mut pace, mut report) = (UntilFull(&full), GcReport::default());
+        let sweep =
+            Sweep { ground: &ground, judge, pace: &mut pace, listener: &mut plan, report: &mut report };
+        { sweep }.run()?;
+    }
+    let Collector { removals, counts, .. } = plan;
+    Ok(GcPlan { at, removals, counts, cut: full.get(), rows_read: ground.rows_read() })
+}
+
+fn uploads(store: &Store, plan: &mut Collector<'_>) -> Result<(), EngineError> {
+    let (view, now) = (store.view()?, store.now());
     let mut after = None;
     loop {
         let page = view.uploads(after.as_ref(), UPLOADS_PER_PAGE)?;
-        plan.rows_read += page.len() as u64;
         after = page.last().map(|(id, _)| *id);
-        let full = page.len() == UPLOADS_PER_PAGE;
-        let now = plan.at;
+        let more = page.len() == UPLOADS_PER_PAGE;
         for (_, record) in page.into_iter().filter(|(_, record)| record.expires_at <= now) {
             let (repository, bytes) = (Some(record.repository), record.offset);
-            plan.add(GcRemoval { kind: GcKind::Upload, repository, digest: None, bytes }, limit);
+            plan.add(GcRemoval { kind: GcKind::Upload, repository, digest: None, bytes });
         }
-        if !full {
-            break;
+        if !more || plan.full.get() {
+            return Ok(());
         }
     }
-    for (digest, _, _) in view.expired_leases(plan.at, limit.saturating_add(1))? {
-        plan.add(GcRemoval { kind: GcKind::Lease, repository: None, digest: Some(digest), bytes: 0 }, limit);
-    }
-    Ok(plan)
 }
 
-impl GcPlan {
-    fn add(&mut self, removal: GcRemoval, limit: usize) {
-        if self.removals.len() == limit {
-            self.cut = true;
+/// Takes removals down, up to a number.
+struct Collector<'a> {
+    removals: Vec<GcRemoval>,
+    counts: GcCounts,
+    limit: usize,
+    /// Whether there was one more.
+    full: &'a Cell<bool>,
+}
+
+impl Collector<'_> {
+    fn add(&mut self, removal: GcRemoval) {
+        if self.removals.len() >= self.limit {
+            self.full.set(true);
             return;
         }
         self.counts.add(removal.kind, removal.bytes);
         self.removals.push(removal);
+    }
+}
+
+impl Listener for Collector<'_> {
+    fn removed(&mut self, removal: &GcRemoval, _place: Option<Placement>) {
+        self.add(removal.clone());
+    }
+}
+
+struct UntilFull<'a>(&'a Cell<bool>);
+
+impl Pace for UntilFull<'_> {
+    fn go_on(&mut self, _removed: u64) -> bool {
+        !self.0.get()
     }
 }

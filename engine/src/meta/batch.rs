@@ -157,6 +157,11 @@ impl Batch {
         last.unwrap_or(false)
     }
 
+    /// How many rows the batch writes or removes, roughly.
+    pub(crate) const fn step_count(&self) -> u64 {
+        self.steps.len() as u64
+    }
+
     /// Bytes of the batch's keys and values, roughly: what its commit writes.
     pub(crate) fn weight_bytes(&self) -> usize {
         let of = |step: &Step| match step {

@@ -17,6 +17,7 @@ pub(crate) mod freshness;
 pub mod key;
 #[cfg(any(test, feature = "sim"))]
 pub mod memory;
+pub(crate) mod overlay;
 mod queue;
 pub mod record;
 pub mod rocks;

@@ -166,6 +166,12 @@ impl Finish {
             if blob::is_whole(&*self.store.files.disk, &self.digest, &found) {
                 return self.commit_existing(found);
             }
+            // RACE: garbage collection removes the row before the bytes, so bytes that are missing may just not be a blob's any more.
+            match self.store.view().and_then(|view| view.stored_blob(&self.digest)) {
+                Ok(now) if now == self.found => {}
+                Ok(_) => return self.commit(),
+                Err(error) => return self.failed(error),
+            }
             self.place();
         });
     }
@@ -277,11 +283,8 @@ impl Finish {
 
     /// After a lost race: with another upload of the same blob, with its removal, or one that the service layer's part lost.
     fn again(self: Box<Self>) {
-        let now = match self.store.view().and_then(|view| view.stored_blob(&self.digest)) {
-            Ok(now) => now,
-            Err(error) => return self.failed(error),
-        };
-        if now != self.found && self.attempts < COMMIT_ATTEMPTS_MAX {
+        // The row may be as it was found although the race was about it: stored by another upload and collected since.
+        if self.attempts < COMMIT_ATTEMPTS_MAX {
             return self.commit();
         }
         self.failed(EngineError::Conflict);

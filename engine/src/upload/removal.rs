@@ -58,7 +58,7 @@ pub(crate) fn remove_file(store: &Arc<Store>, generation: u64) {
     store.handles.forget(FileKey::Blob(generation));
     let same = Arc::clone(store);
     let pending = store.pending.enter();
-    store.files.discard(generation, move || {
+    store.files.discard(generation, true, move || {
         let mut batch = Batch::new(same.now());
         batch.delete_tombstone(TombstoneItem::File { generation });
         batch.set_unsynced();

@@ -5,8 +5,9 @@ use crate::context::{Action, Context};
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
 use crate::standing::{Kind, Standing};
-use strata_engine::EngineError;
+use std::time::Instant;
 use strata_engine::meta::{LinkRecord, View};
+use strata_engine::{Engine, EngineError, Linked};
 use strata_types::{Digest, RepositoryName};
 
 /// What a `HEAD` tells about a blob.
@@ -47,7 +48,7 @@ impl Registry {
         digest: &Digest,
     ) -> Result<BlobStat> {
         ctx.authorize(Action::Pull, repository)?;
-        if self.view()?.link(repository, digest).map_err(RegistryError::store)?.is_none() {
+        if self.engine().find_link(repository, digest).map_err(RegistryError::store)?.is_none() {
             return Err(unknown(repository, digest));
         }
         if self.is_readable(digest).await?
@@ -78,15 +79,21 @@ impl Registry {
         digest: &Digest,
     ) -> Result<BlobRead> {
         ctx.authorize(Action::Pull, repository)?;
-        let moment = self.engine().moment();
-        if self.view()?.link(repository, digest).map_err(RegistryError::store)?.is_none() {
+        let (moment, asked_at) = (self.engine().moment(), Instant::now());
+        let Some(linked) = self.engine().find_link(repository, digest).map_err(RegistryError::store)? else {
             return Err(unknown(repository, digest));
-        }
+        };
         let body = self.engine().read_blob(digest).await.map_err(RegistryError::store)?;
         let body = BlobBody::from(body.ok_or_else(|| unknown(repository, digest))?);
         self.counters().blobs_pulled.add(1);
         let proof = self.engine().proof_of_blob(moment, repository, digest);
-        let standing = Standing::new(self, proof, Kind::Blob);
+        let standing = match linked {
+            Linked::Held => Standing::new(self, proof, Kind::Blob),
+            // Whoever is told of a blob that nothing holds has to be noted, and was ahead of time, for a while.
+            Linked::Loose => {
+                Standing::until(self, proof, Kind::Blob, asked_at + Engine::LOOSE_ANSWER_AGE_MAX)
+            }
+        };
         let keepable = matches!(body, BlobBody::Bytes(_)) || self.engine().may_read_again();
         Ok(BlobRead { digest: *digest, size: body.len(), body, standing, keepable })
     }

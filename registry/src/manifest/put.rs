@@ -158,7 +158,12 @@ impl Registry {
     fn decide(&self, push: &Push, mut batch: Batch) -> Result<Batch> {
         let view = self.view()?;
         let found = check(&view, self.config(), &push.put.repository, &push.manifest)?;
-        let put = ManifestPut { required_blobs: found.required_blobs, seen: found.seen, ..push.put.clone() };
+        let put = ManifestPut {
+            required_blobs: found.required_blobs,
+            required_manifests: found.required_manifests,
+            seen: found.seen,
+            ..push.put.clone()
+        };
         batch.put_manifest(&view, &put).map_err(RegistryError::store)?;
         Ok(batch)
     }

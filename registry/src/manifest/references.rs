@@ -15,6 +15,8 @@ use strata_types::{Descriptor, Digest, Manifest, RepositoryName};
 pub(super) struct Found {
     /// Blobs that must still be linked when the manifest is committed.
     pub(super) required_blobs: Vec<Digest>,
+    /// Manifests that must still be in the repository then.
+    pub(super) required_manifests: Vec<Digest>,
     /// What is there, with the times of the rows: what a manifest holds need not be looked at by the sweeper.
     pub(super) seen: Vec<(UnixMillis, GcItem)>,
     missing: Vec<MissingReference>,
@@ -79,7 +81,9 @@ impl Found {
     ) -> Result<()> {
         let digest = descriptor.digest;
         let in_repository = || repository.clone();
-        let stored = match (role, linked(view, repository, &digest)?) {
+        let link = linked(view, repository, &digest)?;
+        let is_blob = link.is_some();
+        let stored = match (role, link) {
             (_, Some((link, size))) => {
                 self.seen.push((link.created_at, GcItem::Link { repository: in_repository(), digest }));
                 Some(size)
@@ -97,7 +101,9 @@ impl Found {
             Some(stored) if stored != descriptor.size => {
                 return Err(RegistryError::ReferenceSize { role, digest, declared: descriptor.size, stored });
             }
-            Some(_) if !optional => self.required_blobs.push(digest),
+            // RACE: what is there must still be there when the manifest is committed, needed or not.
+            Some(_) if is_blob => self.required_blobs.push(digest),
+            Some(_) => self.required_manifests.push(digest),
             None if !optional => self.missing.push(MissingReference { role, digest }),
             _ => {}
         }

@@ -202,7 +202,7 @@ impl Client {
                     Counts::add(&self.counts.pushed);
                     return Ok(());
                 }
-                404 if response.error_codes().iter().all(|code| code == "MANIFEST_BLOB_UNKNOWN") => {
+                400 | 404 if response.error_codes().iter().all(|code| code == "MANIFEST_BLOB_UNKNOWN") => {
                     Counts::add(&self.counts.refused);
                 }
                 _ => self.surprise(&response),

@@ -207,6 +207,10 @@ impl Disk for RingDisk {
         self.real.create_dir(dir)
     }
 
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        self.real.remove_dir(dir)
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.real.sync_dir(dir)
     }

@@ -4,7 +4,7 @@ use crate::meta::batch::{Batch, Expectation};
 use crate::meta::key;
 use crate::meta::record::{
     BlobRecord, EventKind, FrameRecord, GcItem, GenerationOwner, LinkRecord, Placement, Presence, Record,
-    SettledRecord,
+    SettledRecord, TombstoneItem,
 };
 use bytes::Bytes;
 use strata_types::{Digest, RepositoryName};
@@ -25,6 +25,27 @@ impl Batch {
             Placement::Segment { length, .. } => FrameRecord { digest: *digest, length }.encode(),
         };
         self.put(place_row(placement), value);
+    }
+
+    /// Removes a blob from the store. Expects that its row is still `record` and that no repository may read it; leaves a tombstone for
+    /// its bytes.
+    pub fn remove_blob(&mut self, digest: &Digest, record: &BlobRecord) {
+        let row = key::blob(digest);
+        self.expect(Expectation::Equals(row.clone(), record.encode()));
+        self.expect(Expectation::PrefixEmpty(key::blob_repositories(digest)));
+        self.delete(row);
+        self.delete(place_row(&record.placement));
+        self.bury(&record.placement, record.size);
+    }
+
+    /// Leaves a tombstone for the bytes at a place that no row names any more.
+    pub fn bury(&mut self, placement: &Placement, size: u64) {
+        match *placement {
+            Placement::File { generation } => self.put_tombstone(TombstoneItem::File { generation }, size),
+            Placement::Segment { segment, offset, length } => {
+                self.put_tombstone(TombstoneItem::Frame { segment, offset }, u64::from(length));
+            }
+        }
     }
 
     /// Expects that the blob is in the store, or put by this batch.

@@ -75,6 +75,12 @@ impl Batch {
         self.expect(Expectation::PrefixEmpty(key::leases(digest)));
     }
 
+    /// Removes the bytes of a manifest, and expects that it is in no repository.
+    pub fn remove_manifest_bytes(&mut self, digest: &Digest) {
+        self.expect(Expectation::PrefixEmpty(key::manifest_repositories(digest)));
+        self.delete(key::manifest_bytes(digest));
+    }
+
     /// Notes that `length` bytes are to be removed. They are removed before the tombstone is.
     pub fn put_tombstone(&mut self, item: TombstoneItem, length: u64) {
         let record: Bytes = TombstoneRecord { at: self.at(), length }.encode();

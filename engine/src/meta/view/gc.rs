@@ -106,6 +106,11 @@ impl View {
         })
     }
 
+    /// Whether there is this entry.
+    pub fn is_queued(&self, at: UnixMillis, item: &GcItem) -> Result<bool, EngineError> {
+        self.holds(&key::gc(at, item))
+    }
+
     /// What a store of format 1 had queued and was not looked at since.
     pub fn gc_queue_format_1(&self, limit: usize) -> Result<Vec<Queued>, EngineError> {
         self.page(&key::gc_format_1_all(), None, limit, |key, _: Presence| match key {

@@ -1,0 +1,5 @@
+//! Runs on a simulated disk and a clock that is moved by hand: what goes, what stays, and who wins.
+
+mod policy;
+mod race;
+mod world;
