@@ -366,3 +366,25 @@ fn a_copy_leaves_the_store_its_reserve() {
     assert_eq!(report["linked"], 8, "{report}");
     expect_sound(&linked);
 }
+
+#[test]
+fn space_comes_back_when_the_backup_is_over() {
+    let registry = registry!().config("[gc]\ngrace = \"0s\"\nundo = \"0s\"\ninterval = \"0s\"\n").start();
+    let (endpoint, repository) = (registry.endpoint(), registry.repository("a/b"));
+    let image = image(1);
+    repository.push_image("latest", &image);
+    let collect = || {
+        let request = Request::post("/api/v1/gc").header("content-type", "application/json").body("{}");
+        assert_eq!(endpoint.send(&request).status, 200);
+    };
+    let held = post(endpoint, 3600).json()["id"].as_str().expect("an id").to_owned();
+    endpoint.delete(repository.manifest(&image.manifest.digest())).expect(202);
+    collect();
+    for blob in image.blobs() {
+        assert_eq!(endpoint.get(repository.blob(&sha256(blob))).status, 404, "it is gone for clients");
+    }
+    assert_eq!(registry.blob_files().len(), 1, "its bytes are held");
+    assert_eq!(endpoint.delete(format!("/api/v1/backups/{held}")).status, 204);
+    collect();
+    assert_eq!(registry.blob_files().len(), 0);
+}

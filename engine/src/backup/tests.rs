@@ -18,6 +18,7 @@ fn open(directory: &Path) -> Engine {
     let mut config = EngineConfig::new(directory);
     config.reserve_bytes = 0;
     config.gc.interval = Duration::ZERO;
+    config.gc.grace = Duration::ZERO;
     Engine::open(config).unwrap()
 }
 
@@ -200,4 +201,28 @@ fn a_damaged_store_is_backed_up_as_far_as_it_goes() {
     drop(engine);
     let restored = open(target.path());
     assert!(wait_for(restored.open_blob(&small)).unwrap().is_some());
+}
+
+#[test]
+fn garbage_collection_takes_nothing_from_a_backup() {
+    let (data, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let engine = open(data.path());
+    let (small, large) = (push(&engine, b"small"), push(&engine, &vec![7; 300_000]));
+    let there = files(&data.path().join("blobs"));
+    let backup = wait_for(engine.start_backup(HOLD)).unwrap();
+    let report = wait_for(engine.gc_run()).unwrap();
+    assert_eq!(report.removed.of(crate::GcKind::Blob).objects, 2, "{report:?}");
+    assert!(engine.view().unwrap().blob(&large).unwrap().is_none(), "for the store it is gone");
+    assert_eq!(files(&data.path().join("blobs")), there, "and its file is held");
+    let summary = fill(&backup, target.path(), Options::default(), &mut Always).unwrap().finish().unwrap();
+    assert!(summary.problems.is_empty() && summary.files == 2, "{summary:?}");
+    engine.end_backup(&backup.id).unwrap();
+    wait_for(engine.gc_run()).unwrap();
+    assert!(files(&data.path().join("blobs")).is_empty(), "nothing holds it any more");
+    drop(engine);
+    let report = check(&EngineConfig::new(target.path()), &CheckOptions::default()).unwrap();
+    assert!(report.is_sound() && report.blobs == 2, "{report:?}");
+    let restored = open(target.path());
+    assert!(wait_for(restored.open_blob(&small)).unwrap().is_some());
+    assert!(wait_for(restored.open_blob(&large)).unwrap().is_some());
 }
