@@ -60,9 +60,22 @@ clients-ci: build ## the fast part of `make clients`
 	dev/clients/run --ci
 
 .PHONY: crash
-crash: build ## kills the server at random points of a push storm, 100 rounds
+crash: build ## kills the server at random points of pushes, and of mixed load beside garbage collection, 100 rounds
 	@$(ENVIRONMENT)
 	STRATA_CRASH_ROUNDS=$${ROUNDS:-100} cargo test --release --locked --test crash -- --nocapture
+
+.PHONY: crash-long
+crash-long: build ## the same and mixed load beside garbage collection, 1,000 rounds each; the report is crash-report.txt
+	@$(ENVIRONMENT)
+	STRATA_CRASH_ROUNDS=$${ROUNDS:-1000} cargo test --release --locked --test crash -- --nocapture kill_at_random 2>&1 \
+	  | grep --line-buffered -E '^(STRATA|round|[0-9]+ rounds|test |thread)' | tee crash-report.txt
+
+.PHONY: model
+model: ## random sequences against the model and races in random orders, for a long time (STEPS, ORDERS)
+	@dev/setup build
+	$(ENVIRONMENT)
+	STRATA_MODEL_STEPS=$${STEPS:-5000000} cargo test --release --locked -p strata-proof --test model -- --nocapture
+	STRATA_RACE_ORDERS=$${ORDERS:-20000} cargo test --release --locked -p strata-proof --test race
 
 .PHONY: soak-20g
 soak-20g: build ## a 20 GiB blob in and out, cut and resumed across restarts, memory watched

@@ -1,6 +1,6 @@
 //! Clients that want the server's memory, its file handles or its time: they get a bounded part of each, and everybody else is answered.
 //!
-//! Bounds are generous: what is proved is that there is one, not where it lies. How much slower others get is measured by `make hostile`.
+//! Bounds are generous: what is proved is that there is one, not where it lies.
 
 #![allow(
     clippy::expect_used,

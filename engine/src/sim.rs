@@ -12,11 +12,14 @@ use crate::limits::PAGE_ROWS;
 use crate::meta::check::Severity;
 use crate::meta::record::Record;
 use crate::meta::{
-    Batch, CommitDone, Freshness, GenerationOwner, MemoryStore, MetaStore, MetaView, TombstoneItem,
-    UploadRecord,
+    Batch, CommitDone, Freshness, GenerationOwner, MemoryStore, MetaStore, MetaView, Placement,
+    TombstoneItem, UploadRecord, View,
 };
+use crate::scrub::{ScrubFinding, Scrubber};
+use crate::segment::{SEGMENTS, parse_name};
 use crate::{Engine, EngineConfig, EngineError, Ports, UnixMillis};
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -159,6 +162,27 @@ impl World {
         Ok(())
     }
 
+    /// Changes byte number `at` of what is stored of a blob, which is longer than that.
+    ///
+    /// # Errors
+    /// Errors of the view; [`EngineError::NotFound`] where the blob is not there.
+    pub fn damage_blob(&self, digest: &Digest, at: usize) -> Result<(), EngineError> {
+        let view = View::new(self.meta.view()?);
+        let record = view.blob(digest)?.ok_or(EngineError::NotFound)?;
+        let (path, at) = match record.placement {
+            Placement::File { generation } => (crate::blob::generation::file_path(generation), at),
+            Placement::Segment { segment, offset, .. } => {
+                (crate::segment::path(segment), offset as usize + crate::segment::HEADER_BYTES + at)
+            }
+        };
+        let flipped = self.disk.damage(&path, |bytes| {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 0x10;
+            }
+        });
+        if flipped { Ok(()) } else { Err(EngineError::NotFound) }
+    }
+
     /// What is wrong with the store of an idle engine: rows against each other, every blob against its digest, files and tombstones
     /// that nothing explains.
     ///
@@ -172,13 +196,23 @@ impl World {
         // A note is of what a client may do: an index, for one, may name what its repository does not have.
         let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error);
         let mut wrong: Vec<String> = errors.map(|finding| format!("{finding:?}")).collect();
+        let mut dead = BTreeSet::new();
         for (item, _) in view.tombstones(None, PAGE_ROWS)? {
-            if matches!(item, TombstoneItem::File { .. }) {
-                wrong.push(format!("{item:?} is left"));
+            match item {
+                TombstoneItem::Frame { segment, .. } => drop(dead.insert(segment)),
+                _ => wrong.push(format!("{item:?} is left")),
             }
         }
-        if report.unnamed_files > 0 {
-            wrong.push(format!("{} files without a row", report.unnamed_files));
+        for path in self.disk.files() {
+            if path.starts_with(SEGMENTS) {
+                let segment = path.file_name().and_then(|name| parse_name(name.to_str()?));
+                let named = segment.map(|segment| view.frames(segment, None, 1)).transpose()?;
+                if named.is_none_or(|named| named.is_empty()) && segment.is_none_or(|n| !dead.contains(&n)) {
+                    wrong.push(format!("no row explains {}", path.display()));
+                }
+            } else if !rows_of_files(&view)?.contains(&path) {
+                wrong.push(format!("no row names {}", path.display()));
+            }
         }
         let metrics = engine.metrics();
         if (metrics.buffers_used, metrics.writers) != (0, 0) || engine.parts().sessions.count() != 0 {
@@ -188,10 +222,27 @@ impl World {
     }
 }
 
+/// The files that blobs and upload sessions name.
+fn rows_of_files(view: &View) -> Result<BTreeSet<PathBuf>, EngineError> {
+    let rows = view.generations(0, PAGE_ROWS)?;
+    Ok(rows.iter().map(|(generation, _)| crate::blob::generation::file_path(*generation)).collect())
+}
+
 impl Engine {
     /// Waits until no work runs in the background.
     pub fn settle(&self) {
         self.parts().pending.wait_for_none();
+    }
+
+    /// Reads every stored byte on this thread, and tells what is not as it should be.
+    ///
+    /// # Errors
+    /// Those of a commit.
+    pub fn scrub(&self) -> Result<Vec<ScrubFinding>, EngineError> {
+        let mut scrubber = Scrubber::new(Arc::clone(self.parts()))?;
+        scrubber.start()?;
+        while !scrubber.step(u64::MAX)?.ended {}
+        Ok(scrubber.findings().to_vec())
     }
 
     /// Collects garbage on this thread, until there is none or `steps` steps were made.

@@ -16,4 +16,6 @@ pub use crate::meta::{ScrubRound, ScrubTally};
 pub use config::{SAMPLE_EVERY, ScrubConfig, VerifyOnRead};
 pub(crate) use driver::Driver;
 pub(crate) use judge::{Measure, Reading, Verdict, judge, judge_file, unreadable};
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use round::Scrubber;
 pub use status::{FindingKind, ScrubFinding, ScrubStatus};

@@ -7,9 +7,9 @@ mod append;
 mod frame;
 
 pub(crate) use append::{Append, Appender, Position};
-#[cfg(any(test, feature = "sim"))]
-pub(crate) use frame::header;
 pub(crate) use frame::payload;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) use frame::{HEADER_BYTES, header};
 
 use std::path::PathBuf;
 

@@ -1,38 +1,65 @@
 //! The store beside the model: after each step what it lists, at the end every byte of it.
 
+use super::oracle::Oracle;
 use super::run::Model;
 use super::step::Step;
 use crate::universe::{self, BLOBS, MANIFESTS, REPOSITORIES, TAGS};
-use std::collections::BTreeSet;
-use strata_types::Digest;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// More rows than there can be of a kind.
 const ALL: usize = 100;
 
+/// What the store lists of a repository, by numbers.
+struct Listed {
+    links: BTreeSet<usize>,
+    manifests: BTreeSet<usize>,
+    tags: BTreeMap<usize, usize>,
+}
+
 impl Model {
     /// Asserts that the store lists what the model holds.
     pub(super) fn compare(&mut self) {
-        let view = self.engine().view().expect("it is open");
-        for number in 0..REPOSITORIES {
-            let (name, shelf) = (universe::repository(number), &self.oracle.shelves[number]);
-            let links: BTreeSet<Digest> =
-                view.links(&name, None, ALL).expect("rows").into_iter().map(|(digest, _)| digest).collect();
-            let expected: BTreeSet<Digest> = shelf.links.keys().map(|blob| universe::blob(*blob)).collect();
-            assert!(links == expected, "{name} has the blobs {:?}, not {:?}", numbers(&links), shelf.links);
-            let manifests: BTreeSet<usize> = view
-                .manifests(&name, None, ALL)
-                .expect("rows")
-                .iter()
-                .filter_map(|(digest, _)| universe::manifest_number(digest))
-                .collect();
-            let expected: BTreeSet<usize> = shelf.manifests.keys().copied().collect();
-            assert_eq!(manifests, expected, "manifests of {name}");
-            for tag in 0..TAGS {
-                let found = view.tag(&name, &universe::tag(tag)).expect("rows");
-                let found = found.and_then(|record| universe::manifest_number(&record.digest));
-                assert_eq!(found, shelf.tags.get(&tag).copied(), "tag {tag} of {name}");
-            }
+        let listed = self.listed();
+        for (number, (found, shelf)) in listed.iter().zip(&self.oracle.shelves).enumerate() {
+            let name = universe::repository(number);
+            assert_eq!(found.links, shelf.links.keys().copied().collect(), "blobs of {name}");
+            assert_eq!(found.manifests, shelf.manifests.keys().copied().collect(), "manifests of {name}");
+            assert_eq!(found.tags, shelf.tags, "tags of {name}");
         }
+    }
+
+    /// Whether the store lists what `oracle` holds.
+    pub(super) fn shows(&self, oracle: &Oracle) -> bool {
+        self.listed().iter().zip(&oracle.shelves).all(|(found, shelf)| {
+            found.links == shelf.links.keys().copied().collect()
+                && found.manifests == shelf.manifests.keys().copied().collect()
+                && found.tags == shelf.tags
+        })
+    }
+
+    fn listed(&self) -> Vec<Listed> {
+        let view = self.engine().view().expect("it is open");
+        let list = |number: usize| {
+            let name = universe::repository(number);
+            let links = view.links(&name, None, ALL).expect("rows");
+            let manifests = view.manifests(&name, None, ALL).expect("rows");
+            let tags = view.tags(&name, None, ALL).expect("rows");
+            let tag_number = |tag| (0..TAGS).find(|number| universe::tag(*number) == tag);
+            Listed {
+                links: links.iter().filter_map(|(digest, _)| universe::blob_number(digest)).collect(),
+                manifests: manifests
+                    .iter()
+                    .filter_map(|(digest, _)| universe::manifest_number(digest))
+                    .collect(),
+                tags: tags
+                    .into_iter()
+                    .filter_map(|(tag, row)| {
+                        Some((tag_number(tag)?, universe::manifest_number(&row.digest)?))
+                    })
+                    .collect(),
+            }
+        };
+        (0..REPOSITORIES).map(list).collect()
     }
 
     /// Ends the sequence: everything that was promised is there byte by byte, and nothing else is.
@@ -58,8 +85,4 @@ impl Model {
         let found = self.world.audit(&self.engine()).expect("a check");
         assert!(found.is_empty(), "{found:#?}");
     }
-}
-
-fn numbers(digests: &BTreeSet<Digest>) -> Vec<Option<usize>> {
-    digests.iter().map(universe::blob_number).collect()
 }

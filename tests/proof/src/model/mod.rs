@@ -5,11 +5,15 @@
 
 mod check;
 mod collect;
+mod enumerate;
 mod oracle;
+mod repair;
 mod run;
 mod session;
 mod step;
+mod undo;
 
+pub use enumerate::Scenario;
 pub use oracle::{Link, Oracle, Shelf};
 pub use run::Model;
 pub use step::{Step, Steps};

@@ -62,7 +62,8 @@ impl Shelf {
         }
     }
 
-    fn set_tag(&mut self, tag: usize, number: usize, now: u64) {
+    /// A tag comes to stand for a manifest.
+    pub fn set_tag(&mut self, tag: usize, number: usize, now: u64) {
         if let Some(left) = self.tags.insert(tag, number).filter(|left| *left != number) {
             self.manifests.insert(left, now);
         }

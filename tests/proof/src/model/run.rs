@@ -92,6 +92,11 @@ impl Model {
 
     /// Does one step, and looks at what came of it.
     pub fn step(&mut self, step: Step) {
+        self.dispatch(step);
+        self.after();
+    }
+
+    pub(super) fn dispatch(&mut self, step: Step) {
         match step {
             Step::Push { repository, blob } => self.push(repository % REPOSITORIES, blob % BLOBS),
             Step::Mount { repository, from, blob } => {
@@ -114,13 +119,16 @@ impl Model {
             Step::Wait { minutes } => self.world.clock.advance(Duration::from_mins(minutes)),
             Step::Housekeep => self.housekeep(),
             Step::Collect { steps } => self.collect(steps),
+            Step::Restore { number, force } => self.restore(number, force),
+            Step::DeleteRepository { repository } => self.delete_repository(repository % REPOSITORIES),
+            Step::Scrub => self.scrub(),
+            Step::Damage { blob, then } => self.damage(blob % BLOBS, then),
             Step::Fault { operation, fault, countdown, times } => {
                 self.world.faults.order(operation, fault, countdown, times);
                 self.faulty = true;
             }
             Step::Restart | Step::Kill | Step::PowerCut { .. } => self.end(step),
         }
-        self.after();
     }
 
     /// A poisoned store is started again, as its message says; then the store is compared with the model.
@@ -133,7 +141,7 @@ impl Model {
     }
 
     /// Ends the process in the way told, and opens the store again. A disk that failed is exchanged for a good one.
-    fn end(&mut self, how: Step) {
+    pub(super) fn end(&mut self, how: Step) {
         self.world.faults.heal();
         self.faulty = false;
         let (engine, registry) = self.open.take().expect("it is open");
@@ -167,7 +175,7 @@ impl Model {
         true
     }
 
-    fn push(&mut self, to: usize, blob: usize) {
+    pub(super) fn push(&mut self, to: usize, blob: usize) {
         let (content, digest, name) =
             (universe::content(blob), universe::blob(blob), universe::repository(to));
         let (registry, size) = (self.registry(), Some(content.len() as u64));

@@ -23,6 +23,13 @@ pub(super) struct Session {
     expires_at: u64,
 }
 
+impl Session {
+    /// The repository that it is in.
+    pub(super) const fn repository(&self) -> usize {
+        self.repository
+    }
+}
+
 impl Model {
     pub(super) fn session_step(&mut self, step: Step) {
         match step {
@@ -48,6 +55,12 @@ impl Model {
 
     fn session(&self, number: usize) -> Option<usize> {
         (!self.sessions.is_empty()).then(|| number % self.sessions.len())
+    }
+
+    /// Where a session leads to: the repository and the blob.
+    pub(super) fn target(&self, number: usize) -> Option<(usize, usize)> {
+        let session = self.sessions.get(self.session(number)?)?;
+        Some((session.repository, session.blob))
     }
 
     fn expiry(&self) -> u64 {
@@ -178,6 +191,9 @@ impl Model {
                     let held = if after_power_cut { 0..=session.offset } else { session.offset..=u64::MAX };
                     assert!(held.contains(&status.offset), "{} of {session:?}", status.offset);
                     session.offset = status.offset;
+                    // What prolonged it may not have been synced.
+                    let row = self.engine().view().expect("it is open").upload(&session.id).expect("rows");
+                    session.expires_at = row.map_or(now, |row| row.expires_at.0);
                     kept.push(session);
                 }
                 Err(RegistryError::UploadUnknown { .. }) => {

@@ -38,6 +38,14 @@ pub enum Step {
     Housekeep,
     /// Garbage is collected: all of it, or so many steps.
     Collect { steps: Option<usize> },
+    /// A deletion is undone; tags that stand for something else by now are moved or not.
+    Restore { number: usize, force: bool },
+    /// A repository goes with all that it has.
+    DeleteRepository { repository: usize },
+    /// Every stored byte is read again.
+    Scrub,
+    /// A stored byte changes; it is found, set aside, survives what `then` says, and is healed by a push.
+    Damage { blob: usize, then: usize },
     /// The disk fails: so many operations of the kind later, so many times.
     Fault { operation: Operation, fault: Fault, countdown: u64, times: u64 },
     /// The store is closed and opened.
@@ -94,21 +102,26 @@ impl Iterator for Steps<'_> {
         }
         let kind = self.byte() % 64;
         let step = match kind {
-            0..9 => Step::Push { repository: self.byte(), blob: self.byte() },
+            0..8 => Step::Push { repository: self.byte(), blob: self.byte() },
+            8 => Step::DeleteRepository { repository: self.byte() },
             9..13 => Step::Mount { repository: self.byte(), from: self.some(), blob: self.byte() },
-            13..17 => Step::Stat { repository: self.byte(), blob: self.byte() },
+            13 => Step::Scrub,
+            14..17 => Step::Stat { repository: self.byte(), blob: self.byte() },
             17..19 => Step::Pull { repository: self.byte(), blob: self.byte() },
             19..21 => Step::Unlink { repository: self.byte(), blob: self.byte() },
             21..31 => Step::PutManifest { repository: self.byte(), manifest: self.byte(), tag: self.some() },
             31..33 => Step::Get { repository: self.byte(), tag: self.byte() },
-            33..36 => Step::DeleteManifest { repository: self.byte(), manifest: self.byte() },
+            33 => Step::Restore { number: self.byte(), force: self.byte().is_multiple_of(2) },
+            34..36 => Step::DeleteManifest { repository: self.byte(), manifest: self.byte() },
             36..38 => Step::Untag { repository: self.byte(), tag: self.byte() },
             38..40 => Step::Start { repository: self.byte(), blob: self.byte() },
             40..44 => Step::Append { session: self.byte(), thirds: self.byte() % 4 },
             44..46 => Step::Finish { session: self.byte(), wrong: self.byte().is_multiple_of(5) },
             46 => Step::Cancel { session: self.byte() },
             47..52 => Step::Wait { minutes: self.byte() as u64 },
-            52..60 => Step::Housekeep,
+            52 => Step::Housekeep,
+            53 => Step::Damage { blob: self.byte(), then: self.byte() },
+            54..60 => Step::Collect { steps: self.some() },
             60 => self.fault(),
             61 => Step::Restart,
             62 => Step::Kill,

@@ -24,6 +24,7 @@ impl std::fmt::Debug for Submitted {
 #[derive(Debug)]
 pub(crate) struct Yielding {
     inner: Arc<dyn MetaStore>,
+    engine_waits: bool,
     /// The thread of the scheduler; others are the engine's.
     scheduler: ThreadId,
     waiting: Mutex<VecDeque<Submitted>>,
@@ -33,9 +34,12 @@ pub(crate) struct Yielding {
 }
 
 impl Yielding {
-    pub(crate) fn new(inner: Arc<dyn MetaStore>) -> Arc<Self> {
+    /// `engine_waits`: whether commits of the engine's threads wait for the scheduler. Which of those threads is first is not the
+    /// scheduler's choice, so orders can be repeated only without.
+    pub(crate) fn new(inner: Arc<dyn MetaStore>, engine_waits: bool) -> Arc<Self> {
         Arc::new(Self {
             inner,
+            engine_waits,
             scheduler: std::thread::current().id(),
             waiting: Mutex::default(),
             changed: Condvar::new(),
@@ -126,7 +130,7 @@ impl MetaStore for Yielding {
     }
 
     fn submit(&self, batch: Batch, done: CommitDone) {
-        if self.is_on() && std::thread::current().id() != self.scheduler {
+        if self.engine_waits && self.is_on() && std::thread::current().id() != self.scheduler {
             self.lock().push_back(Submitted(batch, done));
             self.changed.notify_all();
             return;

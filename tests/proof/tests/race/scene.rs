@@ -64,7 +64,12 @@ fn body(bytes: Bytes) -> impl futures_util::Stream<Item = Result<Bytes, BodyErro
 
 impl Scene {
     /// Images pushed into repositories long ago, some deleted since.
-    pub(crate) fn set(pushed: &[(usize, usize)], deleted: &[(usize, usize)], actors: &[Actor]) -> Arc<Self> {
+    pub(crate) fn set(
+        pushed: &[(usize, usize)],
+        deleted: &[(usize, usize)],
+        actors: &[Actor],
+        engine_waits: bool,
+    ) -> Arc<Self> {
         let mut world = World::make().unwrap();
         world.config.gc = GcConfig {
             interval: Duration::ZERO,
@@ -75,7 +80,7 @@ impl Scene {
             ..GcConfig::default()
         };
         let ports = world.ports();
-        let meta = Yielding::new(ports.meta);
+        let meta = Yielding::new(ports.meta, engine_waits);
         let engine = Engine::open_with(world.config.clone(), Ports { meta: meta.clone(), ..ports }).unwrap();
         let registry = Registry::new(engine.clone(), RegistryConfig::default());
         let takes = actors.iter().any(|actor| matches!(actor, Actor::Delete(..) | Actor::Unlink(..)));
