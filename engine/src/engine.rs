@@ -380,12 +380,16 @@ impl Engine {
         upload::cancel(self.store(), repository, id).await
     }
 
-    /// Gives up all sessions of these repositories, and says how many they were. Looks at all sessions.
+    /// Gives up all sessions of these repositories that were begun by a moment, and says how many they were. Looks at all sessions.
     ///
     /// # Errors
     /// [`EngineError::Poisoned`], [`EngineError::Overloaded`]; those given up before stay so.
-    pub async fn cancel_uploads(&self, repositories: &[RepositoryName]) -> Result<u64, EngineError> {
-        upload::cancel_all(self.store(), repositories).await
+    pub async fn cancel_uploads(
+        &self,
+        repositories: &[RepositoryName],
+        begun_by: UnixMillis,
+    ) -> Result<u64, EngineError> {
+        upload::cancel_all(self.store(), repositories, begun_by).await
     }
 
     /// How long a deletion can be undone.

@@ -55,21 +55,22 @@ impl Registry {
     /// `None`: there is none.
     async fn remove(&self, ctx: &Context, wanted: Wanted) -> Result<Option<Removed>> {
         let mut attempts = Attempts::new();
-        let mut removed = loop {
+        let (mut removed, at) = loop {
             let (registry, ctx_of, wanted) = (self.clone(), ctx.clone(), wanted.clone());
             let (batch, removed) = away(move || registry.decide_removal(&ctx_of, &wanted)).await?;
             if removed.repositories.is_empty() {
                 return Ok(None);
             }
+            let at = batch.at();
             let outcome = self.engine().commit(batch).await;
             if attempts.judge(self, ctx, outcome).await?.is_some() {
-                break removed;
+                break (removed, at);
             }
         };
         let counters = self.counters();
         counters.repositories_deleted.add(removed.repositories.len() as u64);
         counters.manifests_deleted.add(removed.manifests);
-        let cancelled = self.engine().cancel_uploads(&removed.repositories).await;
+        let cancelled = self.engine().cancel_uploads(&removed.repositories, at).await;
         removed.uploads = cancelled.map_err(RegistryError::store)?;
         Ok(Some(removed))
     }

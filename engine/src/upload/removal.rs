@@ -6,6 +6,7 @@
 use super::session::{Hold, Taken};
 use super::writer::Session;
 use crate::blob::{FileKey, generation::file_path};
+use crate::clock::UnixMillis;
 use crate::error::EngineError;
 use crate::limits::UPLOADS_PER_PAGE;
 use crate::meta::{Batch, TombstoneItem, UploadRecord};
@@ -95,17 +96,21 @@ pub(crate) async fn cancel(
     remove_held(store, hold, &record).await
 }
 
-/// Cancels all sessions of some repositories; says how many.
+/// Cancels all sessions of some repositories that were begun by a moment; says how many.
 pub(crate) async fn cancel_all(
     store: &Arc<Store>,
     repositories: &[RepositoryName],
+    begun_by: UnixMillis,
 ) -> Result<u64, EngineError> {
     let (mut after, mut count) = (None, 0);
     loop {
         let page = store.view()?.uploads(after.as_ref(), UPLOADS_PER_PAGE)?;
         let full = page.len() == UPLOADS_PER_PAGE;
         after = page.last().map(|(id, _)| *id);
-        for (id, record) in page.iter().filter(|(_, record)| repositories.contains(&record.repository)) {
+        let is_meant = |record: &UploadRecord| {
+            record.created_at <= begun_by && repositories.contains(&record.repository)
+        };
+        for (id, record) in page.iter().filter(|(_, record)| is_meant(record)) {
             match cancel(store, &record.repository, id).await {
                 Ok(()) => count += 1,
                 // It came to its end meanwhile.
