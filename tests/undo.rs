@@ -272,3 +272,48 @@ fn wrong_questions_are_refused() {
         told(&endpoint.send(&request), 404, "NOT_FOUND");
     }
 }
+
+/// Collects garbage now.
+fn collect(endpoint: &Endpoint) -> Value {
+    let request = Request::post("/api/v1/gc").header("content-type", "application/json").body("{}");
+    done(&endpoint.send(&request))["report"]["removed"].clone()
+}
+
+#[test]
+fn what_garbage_collection_took_is_named_and_its_return_is_enough() {
+    let registry = registry!().env("STRATA_GC_GRACE", "0s").env("STRATA_GC_INTERVAL", "0s").start();
+    let (endpoint, repository) = (registry.endpoint(), registry.repository("a/b"));
+    let image = Image::small(7);
+    repository.push_image("v1", &image);
+    let id = delete(&repository, &endpoint, &image.manifest.digest());
+    assert_eq!(collect(&endpoint)["blob"]["objects"].as_u64(), Some(3));
+    let refused = told(&restore(&endpoint, id, "{}"), 409, "CONFLICT");
+    let missing = refused["errors"][0]["detail"]["missing"].as_array().expect("a list");
+    assert_eq!(missing.len(), 3, "{refused}");
+    let message = refused["errors"][0]["message"].as_str().expect("a text");
+    assert!(message.contains("gone: blob sha256:") && message.contains("(and 2 more)"), "{message}");
+    repository.expect_no_manifest("v1");
+    for blob in image.blobs() {
+        repository.push_blob(blob);
+    }
+    done(&restore(&endpoint, id, "{}"));
+    expect_image(&repository, "v1", &image);
+    assert!(collect(&endpoint).as_object().is_some_and(serde_json::Map::is_empty), "all of it is needed");
+    expect_image(&repository, "v1", &image);
+}
+
+#[test]
+fn bytes_are_kept_for_the_undo_where_that_is_wanted_and_after_a_repository_for_the_grace() {
+    for (name, value) in [("STRATA_GC_UNDO_KEEPS_BYTES", "true"), ("STRATA_GC_GRACE", "1h")] {
+        let registry =
+            registry!().env("STRATA_GC_GRACE", "0s").env("STRATA_GC_INTERVAL", "0s").env(name, value).start();
+        let (endpoint, repository) = (registry.endpoint(), registry.repository("a/b"));
+        let image = Image::small(8);
+        repository.push_image("v1", &image);
+        done(&endpoint.delete("/api/v1/repositories/a/b"));
+        let id = last(&endpoint);
+        collect(&endpoint);
+        done(&restore(&endpoint, id, "{}"));
+        expect_image(&repository, "v1", &image);
+    }
+}

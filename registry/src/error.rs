@@ -156,7 +156,7 @@ pub enum RegistryError {
         number: u64,
     },
     /// A deletion cannot be undone, as something that it needs is gone; at least one entry.
-    #[error("deletion {number} cannot be undone: {} is gone", lost_text(lost))]
+    #[error("deletion {number} cannot be undone, as this is gone: {}", lost_text(lost))]
     RestoreIncomplete {
         /// The deletion.
         number: u64,

@@ -12,6 +12,7 @@ use crate::error::EngineError;
 use crate::meta::record::Record;
 use crate::meta::{Batch, Expectation, GcItem, LinkRecord, Placement, View, key};
 use bytes::Bytes;
+use std::time::Duration;
 use strata_types::{Digest, RepositoryName};
 
 /// What is to be done about an entry.
@@ -41,7 +42,8 @@ impl Judge<'_> {
             key::GC_LINK => self.config.link_grace(),
             key::GC_MANIFEST => self.config.untagged?,
             key::GC_MANIFEST_BYTES => self.config.undo,
-            _ => return Some(UnixMillis(u64::MAX)),
+            // At once; those of a repository that was deleted have a later time, so that a restore finds them until then.
+            _ => Duration::ZERO,
         };
         // All links count as seen at the floor.
         let early = kind == key::GC_LINK && self.seen.floor().after(self.config.grace) > self.now;

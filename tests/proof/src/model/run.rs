@@ -22,6 +22,8 @@ pub struct Model {
     pub(super) ctx: Context,
     pub(super) open: Option<(Engine, Registry)>,
     pub(super) oracle: Oracle,
+    /// Until when blobs of a repository that was deleted may stay, for a restore.
+    pub(super) kept: std::collections::BTreeMap<usize, u64>,
     pub(super) sessions: Vec<Session>,
     /// Whether the disk has been told to fail: requests may then be refused.
     pub(super) faulty: bool,
@@ -63,6 +65,7 @@ impl Model {
             ctx,
             open: None,
             oracle: Oracle::default(),
+            kept: std::collections::BTreeMap::new(),
             sessions: Vec::new(),
             faulty: false,
             opened_at: 0,

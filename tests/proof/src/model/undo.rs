@@ -93,6 +93,12 @@ impl Model {
         }
         // The uploads are cancelled behind the removal: if that fails, the repository is gone all the same.
         if before && !there() {
+            let gc = &self.world.config.gc;
+            let kept = if gc.undo_keeps_bytes { gc.undo } else { gc.grace.min(gc.undo) };
+            let until = self.now() + super::collect::millis(kept);
+            for blob in self.oracle.shelves[of].links.keys() {
+                self.kept.insert(*blob, until);
+            }
             self.oracle.shelves[of] = super::oracle::Shelf::default();
             self.sessions.retain(|session: &Session| session.repository() != of);
         }
