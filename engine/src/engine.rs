@@ -22,7 +22,7 @@ use crate::metrics::{Counters, EngineMetrics};
 use crate::quarantine;
 use crate::recovery;
 use crate::scrub::{self, ScrubStatus};
-use crate::segment::Appender;
+use crate::segment::{Appender, Dead};
 use crate::store::Store;
 use crate::sync::Pending;
 use crate::upload::{self, Sessions, UploadStatus, UploadWriter};
@@ -176,6 +176,7 @@ impl Engine {
             appender: appender.map_err(|error| EngineError::io("starting threads", error))?,
             sessions: Arc::<Sessions>::default(),
             seen: Seen::new(clock.now()),
+            dead: Dead::default(),
             config,
             meta,
             clock,

@@ -12,7 +12,7 @@ use crate::gc::Seen;
 use crate::ingest::BufferPool;
 use crate::meta::{Batch, Committed, MetaStore, View};
 use crate::metrics::Counters;
-use crate::segment::Appender;
+use crate::segment::{Appender, Dead};
 use crate::sync::Pending;
 use crate::upload::Sessions;
 use std::sync::Arc;
@@ -41,6 +41,8 @@ pub(crate) struct Store {
     pub(crate) holds: Arc<Holds>,
     /// What clients were told of lately, for the collection of garbage.
     pub(crate) seen: Seen,
+    /// How much of each segment is dead.
+    pub(crate) dead: Dead,
     /// Work in the background that the close of the store waits for.
     pub(crate) pending: Arc<Pending>,
 }

@@ -213,10 +213,7 @@ impl Judge<'_> {
         batch.expect_not_leased(digest);
         batch.remove_blob(digest, &record);
         batch.delete_gc(at, item);
-        let bytes = match record.placement {
-            Placement::Segment { length, .. } => u64::from(length),
-            Placement::File { .. } => record.size,
-        };
+        let bytes = record.stored_bytes();
         Ok(Verdict::Remove(batch, removal(GcKind::Blob, None, digest, bytes), Some(record.placement)))
     }
 

@@ -6,6 +6,7 @@
 //! and asks no client: who needs a blob is what the service layer has written down.
 
 mod bytes;
+mod compact;
 mod config;
 mod driver;
 mod ground;

@@ -1,10 +1,10 @@
 //! All that one run does, in its order: what has expired, what nothing needs, then the bytes.
 
-use super::bytes;
 use super::ground::{Ground, Live};
 use super::judge::Judge;
 use super::report::{GcKind, GcRemoval, GcReport, GcTally};
 use super::sweeper::{Listener, Pace, Sweep};
+use super::{bytes, compact};
 use crate::error::EngineError;
 use crate::limits::PAGE_ROWS;
 use crate::meta::{Batch, Placement, TombstoneItem};
@@ -51,7 +51,8 @@ fn steps(store: &Arc<Store>, report: &mut GcReport, pace: &mut dyn Pace) -> Resu
         && leases(store, report, pace)?
         && undo(store, report, pace)?
         && sweep(store, report, pace)?
-        && bytes::bury(store, report, pace)?)
+        && bytes::bury(store, report, pace)?
+        && compact::compact(store, report, pace)?)
 }
 
 fn uploads(store: &Arc<Store>, report: &mut GcReport, pace: &mut dyn Pace) -> Result<bool, EngineError> {
@@ -115,23 +116,29 @@ fn undo(store: &Arc<Store>, report: &mut GcReport, pace: &mut dyn Pace) -> Resul
 }
 
 fn sweep(store: &Arc<Store>, report: &mut GcReport, pace: &mut dyn Pace) -> Result<bool, EngineError> {
+    store.dead.load(&store.view()?)?;
     let (ground, now) = (Live::new(store), store.now());
     let config = &store.config.gc;
     store.seen.forget(now, config.grace);
     let judge = Judge { config, seen: &store.seen, claims: true, now };
-    let mut silent = Silent;
-    let outcome = Sweep { ground: &ground, judge, pace, listener: &mut silent, report }.run();
+    let mut undertaker = Undertaker(store);
+    let outcome = Sweep { ground: &ground, judge, pace, listener: &mut undertaker, report }.run();
     report.rows_read += ground.rows_read();
     outcome
 }
 
-struct Silent;
+/// Counts the frames that died.
+struct Undertaker<'a>(&'a Store);
 
-impl Listener for Silent {
-    fn removed(&mut self, _removal: &GcRemoval, _place: Option<Placement>) {}
+impl Listener for Undertaker<'_> {
+    fn removed(&mut self, _removal: &GcRemoval, place: Option<Placement>) {
+        if let Some(place) = place {
+            self.0.dead.add(&place);
+        }
+    }
 }
 
-/// Entries in the queue, and bytes that tombstones name.
+/// Entries in the queue, and bytes that tombstones name; those of segments as far as they are known.
 fn survey(store: &Store) -> Result<(u64, u64), EngineError> {
     let view = store.view()?;
     let (mut queued, mut after) = (0, None);
@@ -143,7 +150,7 @@ fn survey(store: &Store) -> Result<(u64, u64), EngineError> {
         }
         after = page.into_iter().next_back();
     }
-    let (mut bytes, mut after) = (0, None);
+    let (mut bytes, mut after) = (store.dead.total(), None);
     loop {
         let page = view.tombstones(after, PAGE_ROWS)?;
         let files = page.iter().filter(|(item, _)| matches!(item, TombstoneItem::File { .. }));

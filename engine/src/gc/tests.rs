@@ -2,4 +2,5 @@
 
 mod policy;
 mod race;
+mod segments;
 mod world;

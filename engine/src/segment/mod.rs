@@ -1,12 +1,14 @@
 //! Small blobs, packed one behind another in append-only files: one write and one sync for all that wait.
 //!
 //! Knows frames, offsets and segment files; which blob a frame belongs to is in the metadata. Called by `upload` (append),
-//! `blob` (verify), `recovery` and `check`.
+//! `blob` (verify), `gc` (dead ones, and what lives beside them), `recovery` and `check`.
 
 mod append;
+mod dead;
 mod frame;
 
-pub(crate) use append::{Append, Appender, Position};
+pub(crate) use append::{Append, Appender, Place, Position};
+pub(crate) use dead::Dead;
 pub(crate) use frame::payload;
 #[cfg(any(test, feature = "sim"))]
 pub(crate) use frame::{HEADER_BYTES, header};

@@ -10,7 +10,7 @@ use crate::error::EngineError;
 use crate::ingest::Hasher;
 use crate::limits::{COMMIT_ATTEMPTS_MAX, SETTLED_STEP};
 use crate::meta::{Batch, BlobRecord, Committed, Placement, StoredBlob, TombstoneItem};
-use crate::segment::Append;
+use crate::segment::{Append, Place};
 use crate::store::{Store, closed};
 use crate::sync::{PendingGuard, lock};
 use bytes::Bytes;
@@ -103,6 +103,8 @@ struct Finish {
     file: Option<Arc<NewFile>>,
     /// Where the bytes are, once they are durable.
     placement: Option<Placement>,
+    /// Keeps a segment from being compacted until the row is there that names the frame.
+    flight: Option<Place>,
     with: Batch,
     session: Option<Arc<Session>>,
     /// The blob's row as the present attempt found it.
@@ -128,6 +130,7 @@ impl Finish {
             payload: None,
             file: None,
             placement: None,
+            flight: None,
             with,
             session: upload.session.take(),
             found: None,
@@ -192,9 +195,11 @@ impl Finish {
         let store = Arc::clone(&self.store);
         let (digest, checksum) = (self.digest, self.checksum);
         let mut this = self;
-        let placed = Box::new(move |place| match place {
-            Ok(placement) => {
+        let placed = Box::new(move |place: Result<Place, EngineError>| match place {
+            Ok(place) => {
+                let placement = place.placement;
                 this.placement = Some(placement);
+                this.flight = Some(place);
                 this.commit_new(placement);
             }
             Err(error) => this.failed(error),
@@ -246,6 +251,11 @@ impl Finish {
         // RACE: a sweep that removes the blob at this moment must not leave what goes with it dangling, and what is put into
         // quarantine at this moment must be healed by the bytes that came.
         batch.expect_blob_as(&self.digest, &existing);
+        // A frame that an earlier attempt wrote is not needed.
+        let wasted = self.placement.filter(|place| matches!(place, Placement::Segment { .. }));
+        if let Some(place) = &wasted {
+            batch.bury(place, self.size);
+        }
         let mut named = None;
         if let Some(session) = &self.session {
             let record = lock(&session.record);
@@ -257,6 +267,9 @@ impl Finish {
         }
         self.submit(batch, move |mut this| {
             this.store.counters.blobs_deduplicated.add(1);
+            if let Some(place) = &wasted {
+                this.store.dead.add(place);
+            }
             // A file that no row ever named goes with its last handle.
             this.file = None;
             if let Some(generation) = named {

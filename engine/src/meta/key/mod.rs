@@ -363,6 +363,11 @@ pub(crate) fn tombstone(item: TombstoneItem) -> Bytes {
     .done()
 }
 
+/// `z` 2 u32: the tombstones of a segment's frames.
+pub(crate) fn frame_tombstones(segment: u32) -> Bytes {
+    Builder::new(table::TOMBSTONE).byte(TOMBSTONE_FRAME).u32(segment).done()
+}
+
 /// `c`, `j`, `s` name: rows of tables that this version does not write.
 pub(crate) fn reserved(table: u8, name: &[u8]) -> Bytes {
     Builder::new(table).tail(name).done()

@@ -96,6 +96,8 @@ fn housekeeping(options: &mut Options) {
     options.set_wal_bytes_per_sync(0);
     // Tables reach the disk while they are written, not all at once at the end, when a commit's sync would wait for them.
     options.set_bytes_per_sync(MIB);
+    // Tables in which half of a stretch are deletions are merged soon, so that what garbage collection removed is really gone.
+    options.add_compact_on_deletion_collector_factory(8192, 4096, 0.5);
     // Files are removed by background threads, not by whoever drops the last view.
     options.set_avoid_unnecessary_blocking_io(true);
     // Reading the properties of every table at open takes as long as there are tables; statistics are not asked for.

@@ -38,6 +38,15 @@ impl Batch {
         self.bury(&record.placement, record.size);
     }
 
+    /// Gives the bytes of a blob another place. Expects that its row is still `record`; the old bytes are the caller's.
+    pub fn move_blob(&mut self, digest: &Digest, record: &BlobRecord, placement: Placement) {
+        let row = key::blob(digest);
+        self.expect(Expectation::Equals(row.clone(), record.encode()));
+        self.put(row, BlobRecord { placement, ..*record }.encode());
+        self.delete(place_row(&record.placement));
+        self.put_place(digest, &placement);
+    }
+
     /// Leaves a tombstone for the bytes at a place that no row names any more.
     pub fn bury(&mut self, placement: &Placement, size: u64) {
         match *placement {

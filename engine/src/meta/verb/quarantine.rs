@@ -7,8 +7,7 @@ use crate::error::EngineError;
 use crate::meta::batch::{Batch, Expectation};
 use crate::meta::key;
 use crate::meta::record::{
-    BlobRecord, Damage, Event, EventKind, GcItem, Placement, Presence, Quarantine, Record, StoredBlob,
-    TombstoneItem,
+    BlobRecord, Damage, Event, EventKind, GcItem, Presence, Quarantine, Record, StoredBlob,
 };
 use crate::meta::view::View;
 use strata_types::Digest;
@@ -83,11 +82,7 @@ impl Batch {
     /// Forgets where a blob's bytes are, and leaves a tombstone for them.
     fn bury_place(&mut self, record: &BlobRecord) {
         self.delete(place_row(&record.placement));
-        let item = match record.placement {
-            Placement::File { generation } => TombstoneItem::File { generation },
-            Placement::Segment { segment, offset, .. } => TombstoneItem::Frame { segment, offset },
-        };
-        self.put_tombstone(item, record.stored_bytes());
+        self.bury(&record.placement, record.size);
     }
 
     /// Tells of a blob as such, whichever repositories link it.
