@@ -79,6 +79,9 @@ fn kill_at_random_points_of_mixed_load_beside_garbage_collection() {
     for round in 0..rounds {
         let before = load.counts.changes();
         let changes = random.below(60);
+        let scrub =
+            Request::post("/api/v1/scrub").header("content-type", "application/json").body("{\"rate\":0}");
+        assert_eq!(registry.endpoint().send(&scrub).status, 202, "a round of the scrub begins");
         load.start(registry.endpoint());
         wait::until("the load to get going", Duration::from_mins(1), || {
             (load.counts.changes() >= before + changes || !load.surprises().is_empty()).then_some(())
