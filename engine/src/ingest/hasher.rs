@@ -92,6 +92,21 @@ impl Hasher {
         }
     }
 
+    /// Whether a state says of itself that it is the hash over `len` bytes. One of a damaged row need not, and must not be used.
+    pub(crate) fn covers(state: &HashState, len: u64) -> bool {
+        // `docs/format.md`, 3.2: the words of the hash, how many blocks are in it, how many bytes wait for their block.
+        let (blocks_at, count_bytes, block_bytes) = match state.form {
+            FORM_SHA256 => (32, 8, 64),
+            FORM_SHA512 => (64, 16, 128),
+            _ => return false,
+        };
+        let Some(blocks) = state.bytes.get(blocks_at..blocks_at + count_bytes) else { return false };
+        let Some(waiting) = state.bytes.get(blocks_at + count_bytes) else { return false };
+        let blocks = blocks.iter().rev().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+        let whole = blocks.checked_mul(block_bytes);
+        whole.and_then(|whole| whole.checked_add(u128::from(*waiting))) == Some(u128::from(len))
+    }
+
     /// The state of a session that has nothing in a file.
     pub(crate) const fn no_state() -> HashState {
         HashState { form: FORM_NONE, bytes: Bytes::new() }
@@ -141,6 +156,25 @@ mod tests {
             Hasher::import(Algorithm::Sha256, &HashState { bytes: good.bytes.slice(1..), ..good }).is_none()
         );
         assert!(Hasher::import(Algorithm::Sha256, &Hasher::no_state()).is_none());
+    }
+
+    #[test]
+    fn a_state_says_how_much_it_covers() {
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            let mut hasher = Hasher::new(algorithm);
+            for len in [0, 10, 138, 4096] {
+                hasher.update(&vec![1; len]);
+                let all =
+                    [0, 10, 148, 4244][[0, 10, 138, 4096].iter().position(|step| *step == len).unwrap()];
+                let state = hasher.export();
+                assert!(Hasher::covers(&state, all));
+                assert!(!Hasher::covers(&state, all + 64) && !Hasher::covers(&state, u64::MAX));
+            }
+            let mut huge = hasher.export().bytes.to_vec();
+            huge[if algorithm == Algorithm::Sha256 { 39 } else { 79 }] = 0xff;
+            assert!(!Hasher::covers(&HashState { bytes: huge.into(), ..hasher.export() }, 4244));
+        }
+        assert!(!Hasher::covers(&Hasher::no_state(), 0));
     }
 
     proptest! {

@@ -172,8 +172,11 @@ impl Session {
     }
 }
 
-/// Hash and checksum as a record says; `None` where the record's forms are not known, and the bytes are to be hashed again.
+/// Hash and checksum as a record says; `None` where the record's forms are not known or not of its bytes, which are to be hashed again.
 pub(crate) fn continued(record: &UploadRecord) -> Option<(Hasher, u64)> {
+    if !Hasher::covers(&record.hash, record.file_bytes) {
+        return None;
+    }
     let hasher = Hasher::import(record.algorithm, &record.hash)?;
     Some((hasher, u64::from_le_bytes(record.checksum.as_ref().try_into().ok()?)))
 }
