@@ -58,11 +58,12 @@ pub(crate) fn recover(
 /// Refuses a directory that holds blobs and has lost its metadata: recovery would take every blob for one that nobody names.
 ///
 /// # Errors
-/// [`EngineError::Corrupt`] where the metadata store has no row and there are files of blobs or segments; [`EngineError::Io`].
+/// [`EngineError::Corrupt`] where the metadata store has no row and there are files of blobs or segments, or where it names files and
+/// their directory is missing; [`EngineError::Io`].
 pub(crate) fn refuse_orphans(disk: &dyn Disk, store: &dyn MetaStore) -> Result<(), EngineError> {
     let view = View::new(store.view()?);
     if meta::identity(&view)?.is_some() {
-        return Ok(());
+        return refuse_lost_files(disk, &view);
     }
     let recovery = Recovery { disk, view: &view };
     for directory in [BLOBS, SEGMENTS] {
@@ -72,6 +73,19 @@ pub(crate) fn refuse_orphans(disk: &dyn Disk, store: &dyn MetaStore) -> Result<(
                  or lost, restore it from a backup; to begin anew, choose an empty directory"
             )));
         }
+    }
+    Ok(())
+}
+
+/// Refuses a directory whose metadata names files while there is not even a place for them: a volume that was not mounted. Served
+/// like that, each blob that is asked for would be taken for lost.
+fn refuse_lost_files(disk: &dyn Disk, view: &View) -> Result<(), EngineError> {
+    let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    if view.last_generation()?.is_some() && disk.list(Path::new(BLOBS)).is_err_and(|error| missing(&error)) {
+        return Err(EngineError::corrupt(format!(
+            "the metadata names files in {BLOBS}/, but there is no such directory. If it is a volume of its own, mount it; if it was lost, \
+             restore the data directory from a backup, or make {BLOBS}/ by hand to go on without those blobs"
+        )));
     }
     Ok(())
 }

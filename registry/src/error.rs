@@ -229,8 +229,8 @@ pub enum RegistryError {
     Contended,
     /// The store has no room.
     #[error(
-        "the disk of this registry is nearly full, so that it takes no pushes; pulls and deletions go on. Delete what is not needed, or \
-         have its operator make room"
+        "the disk of this registry is nearly full, so that it does not take this; it takes no pushes, pulls go on, and deletions as long as a little space \
+         is left. Delete what is not needed, or have its operator make room"
     )]
     NoSpace,
     /// The store takes no writes at present. The source, for the log, says why and what to do.

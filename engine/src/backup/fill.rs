@@ -164,8 +164,9 @@ fn prepare(target: &Path, data_dir: &Path) -> Result<(), EngineError> {
     }
     for entry in fs::read_dir(target).map_err(|error| failed(target, error))? {
         let name = entry.map_err(|error| failed(target, error))?.file_name();
-        // What mke2fs leaves in every new file system.
-        if name != MARKER && name != "lost+found" {
+        // What mke2fs leaves in every new file system, and what was left by somebody who tried to open a part.
+        let is_empty = name == "lost+found" || (marker.exists() && name == "LOCK");
+        if name != MARKER && !is_empty {
             return refused("it is not empty");
         }
     }

@@ -1,7 +1,7 @@
 //! Backups of a real store on a real directory: consistent, held, and never taken for whole before they are.
 
 use super::*;
-use crate::check::{CheckOptions, check};
+use crate::check::{CheckOptions, check, repair};
 use crate::config::EngineConfig;
 use crate::engine::Engine;
 use crate::meta::Batch;
@@ -138,6 +138,10 @@ fn a_part_is_refused_and_can_be_made_anew() {
     assert!(matches!(refused, EngineError::IncompleteBackup { .. }), "{refused}");
     let refused = check(&EngineConfig::new(target.path()), &CheckOptions::default()).unwrap_err();
     assert!(matches!(refused, EngineError::IncompleteBackup { .. }), "{refused}");
+    let refused = repair(&EngineConfig::new(target.path()), &CheckOptions::default()).unwrap_err();
+    assert!(matches!(refused, EngineError::IncompleteBackup { .. }), "{refused}");
+    // Whoever tried to open it may have left this.
+    std::fs::write(target.path().join("LOCK"), b"1\n").unwrap();
     // All there, but not finished: the same.
     drop(fill(&backup, target.path(), Options::default(), &mut Always).unwrap());
     assert!(matches!(

@@ -4,6 +4,7 @@
 //! second repair finds nothing to do.
 
 use super::{CheckFinding, CheckOptions, CheckReport, Damaged, Verify, check_with, examine};
+use crate::backup;
 use crate::clock::{Clock, SystemClock, UnixMillis};
 use crate::config::EngineConfig;
 use crate::disk::{Disk, RealDisk, retry_interrupted};
@@ -35,9 +36,14 @@ pub struct CheckRepair {
 /// Checks the data directory of `config`, mends what can be mended, and reports how it is then. Nobody else may be using it.
 ///
 /// # Errors
-/// [`EngineError::Locked`] where somebody does; [`EngineError::StoreUnreadable`], [`EngineError::FormatVersion`], [`EngineError::ReadOnly`],
+/// [`EngineError::Locked`] where somebody does; [`EngineError::IncompleteBackup`]; [`EngineError::StoreUnreadable`], [`EngineError::FormatVersion`], [`EngineError::ReadOnly`],
 /// [`EngineError::Io`] where it cannot be done. What was mended before stays mended.
 pub fn repair(config: &EngineConfig, options: &CheckOptions) -> Result<CheckReport, EngineError> {
+    // Before anything is made: what is no store, or not a whole one, stays as it is.
+    backup::refuse_incomplete(&config.data_dir)?;
+    if !config.data_dir.join(META).is_dir() {
+        return Err(EngineError::corrupt("it holds no metadata, so it is no data directory"));
+    }
     let _lock = DirLock::exclusive(&config.data_dir)?;
     let store = RocksStore::open(&config.data_dir.join(META), &rocks_config(config))?;
     let now = SystemClock.now();

@@ -66,6 +66,22 @@ fn a_blobs_descriptor_reads_the_blob() {
 }
 
 #[test]
+fn a_store_whose_files_are_not_mounted_is_not_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = dir.path().join("data/blobs");
+    let engine = Engine::open(config(dir.path())).unwrap();
+    let blob = block_on(push(&engine, &content(1, 300_000), 65_536)).unwrap();
+    drop(engine);
+    std::fs::rename(&blobs, dir.path().join("elsewhere")).unwrap();
+    let refused = Engine::open(config(dir.path())).unwrap_err();
+    assert!(refused.to_string().contains("mount"), "{refused}");
+    assert!(!blobs.exists(), "it is not made either");
+    std::fs::rename(dir.path().join("elsewhere"), &blobs).unwrap();
+    let engine = Engine::open(config(dir.path())).unwrap();
+    block_on(audit_blobs(&engine, &[blob]));
+}
+
+#[test]
 fn a_cut_file_is_not_served_and_a_cut_directory_of_nothing_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let engine = Engine::open(config(dir.path())).unwrap();
