@@ -64,6 +64,11 @@ crash: build ## kills the server at random points of pushes, and of mixed load b
 	@$(ENVIRONMENT)
 	STRATA_CRASH_ROUNDS=$${ROUNDS:-100} cargo test --release --locked --test crash -- --nocapture
 
+.PHONY: power-cut
+power-cut: build ## cuts the power of the server's disk (a loop device; needs root), 20 times: make power-cut ROUNDS=100
+	@$(ENVIRONMENT)
+	STRATA_BIN=$${STRATA_BIN:-$${CARGO_TARGET_DIR:-target}/release/strata} dev/power-cut $(or $(ROUNDS),20)
+
 .PHONY: crash-long
 crash-long: build ## the same and mixed load beside garbage collection, 1,000 rounds each; the report is crash-report.txt
 	@$(ENVIRONMENT)
@@ -103,6 +108,11 @@ compare: build ## Strata beside other registries and nginx, into docs/performanc
 scale: build ## metadata at a million manifests beside an empty store; smaller: make scale ARGS='--manifests 50000'
 	@$(ENVIRONMENT)
 	dev/scale $(ARGS)
+
+.PHONY: housekeeping
+housekeeping: build ## p99 of pulls and pushes while 100,000 blobs are collected, beside the same without; space after deleting everything
+	@$(ENVIRONMENT)
+	dev/housekeeping $(ARGS)
 
 .PHONY: image
 image: ## builds the container image, tries it, says what was proven
