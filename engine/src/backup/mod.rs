@@ -2,7 +2,7 @@
 //!
 //! The server's part ([`Backups`]) is short: a checkpoint of the metadata under `backups/ID/` of the data directory, and a *hold* that
 //! keeps files from being removed while somebody copies what the checkpoint names. The hold has an expiry that its holder moves on, so
-//! a client that dies stops nothing for long. The other part ([`fill`]) runs in whoever makes the backup, on the same machine: it links or
+//! a client that dies stops nothing for long. The other part ([`mod@fill`]) runs in whoever makes the backup, on the same machine: it links or
 //! copies those files into a directory that is a whole data directory when it is done, and cannot be taken for one before.
 //!
 //! Why the result is consistent: bytes are synced before the row that names them is committed, and a file is removed only after the

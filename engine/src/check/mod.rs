@@ -1,7 +1,7 @@
 //! The offline check of a data directory: metadata against itself, every blob against its bytes, every file against its row.
 //!
 //! Reads only, and goes on after what it finds; memory stays bounded. `strata check` calls it and prints the report, whose fields
-//! are plain values for that purpose. Only [`repair`] changes anything.
+//! are plain values for that purpose. Only [`mod@repair`] changes anything.
 
 mod bytes;
 mod files;

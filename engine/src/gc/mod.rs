@@ -1,6 +1,6 @@
 //! Online garbage collection: takes what nothing needs any more, a little at a time, while everything else goes on.
 //!
-//! [`judge`] decides about one thing, [`sweeper`] goes over the queue step by step, [`run`] is all that one run does, [`plan`] the same on
+//! [`judge`] decides about one thing, [`sweeper`] goes over the queue step by step, [`mod@run`] is all that one run does, [`mod@plan`] the same on
 //! paper, [`driver`] the thread. What is needed is
 //! read from rows and edges; what may not be is in the queue `q`, so a run costs as much as there is garbage. Parses no manifest
 //! and asks no client: who needs a blob is what the service layer has written down.

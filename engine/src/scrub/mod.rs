@@ -1,6 +1,6 @@
 //! Finds bad bytes and contradictions while the store serves: reads everything again now and then, a little at a time.
 //!
-//! [`round`] is the work, synchronous and step by step; [`pace`] says how much a step may do; [`driver`] is the thread; [`judge`] is
+//! [`round`] is the work, synchronous and step by step; [`pace`] says how much a step may do; [`driver`] is the thread; [`mod@judge`] is
 //! the judgement of one blob, which verified reads and rechecks use too. What is found to be bad is [`crate::quarantine`]'s.
 
 mod config;
