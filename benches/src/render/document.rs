@@ -59,7 +59,7 @@ impl<'r> Document<'r> {
         let took: f64 = phases.iter().map(|phase| phase.took_seconds).sum();
         let _ = write!(
             self.text,
-            "\n## The run\n\n{}, {} cores, {} GB of memory, Linux {}, {}, TCP congestion control {}. Begun {}, {} minutes; {} rounds of {} s. \
+            "\n## The run\n\n{}, {} cores, {} GB of memory, Linux {}, {}, TCP congestion control {}. {} minutes in all. \
              The server on core {}, the load generator on core {}.\n",
             of("cpu"),
             of("cores"),
@@ -67,10 +67,7 @@ impl<'r> Document<'r> {
             of("kernel"),
             of("file_system"),
             of("tcp_congestion_control"),
-            first.started,
             figure(took / 60.0),
-            first.rounds,
-            first.seconds,
             phases
                 .iter()
                 .map(|phase| phase.server_cores.as_str())
@@ -78,6 +75,12 @@ impl<'r> Document<'r> {
                 .unwrap_or("any"),
             first.client_core,
         );
+        // Phases can be measured again one by one, so they need not be of one day, nor of one build.
+        self.text.push_str("\n| phase | begun | rounds |\n|---|---|--:|\n");
+        for phase in phases {
+            let (title, begun) = (cell(&phase.title), &phase.started);
+            let _ = writeln!(self.text, "| {title} | {begun} | {} of {} s |", phase.rounds, phase.seconds);
+        }
         if phases.iter().any(|phase| phase.quick) {
             self.text
                 .push_str("\n**A quick run: its figures show that everything works, and nothing else.**\n");

@@ -58,6 +58,17 @@ fn examples() -> [Value; 2] {
 }
 
 #[test]
+fn each_phase_says_when_it_was_measured() {
+    let [blobs, mut herd] = examples();
+    herd["started"] = json!("2026-01-02T00:00:00+00:00");
+    herd["rounds"] = json!(2);
+    let (_folder, text) = write_all(&[blobs, herd]);
+    for row in ["2026-01-01T00:00:00+00:00 | 3 of 1.5 s |", "2026-01-02T00:00:00+00:00 | 2 of 1.5 s |"] {
+        assert!(text.contains(row), "{row} in {text}");
+    }
+}
+
+#[test]
 fn targets_are_judged_by_the_medians() {
     let (folder, _) = write_all(&examples());
     let results = Results::read(&folder.path().join("results")).unwrap();
