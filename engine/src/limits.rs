@@ -37,6 +37,10 @@ pub const SETTLED_STEP: u64 = 256;
 pub const UPLOADS_PER_PAGE: usize = 16;
 /// Bytes that one read of a scrub takes at most: they are hashed while the processor's cache still holds them.
 pub const SCRUB_PIECE_BYTES: usize = 256 * 1024;
+/// Longest key of a setting, bytes.
+pub const SETTING_KEY_BYTES_MAX: usize = 512;
+/// Largest value of a setting, bytes.
+pub const SETTING_BYTES_MAX: usize = 64 * 1024;
 /// Rows that one page of a walk over another table holds.
 pub const PAGE_ROWS: usize = 256;
 /// Buffers for pieces of blob files that are kept for the next read: their length in bytes, and how many of each. Together 8 MiB.

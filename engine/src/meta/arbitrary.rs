@@ -100,7 +100,8 @@ fn store_key() -> impl Strategy<Value = Key> {
         any::<u64>().prop_map(|number| Key::Trash { number }),
         (digest(), any::<[u8; 16]>()).prop_map(|(digest, id)| Key::Lease { digest, id: LeaseId(id) }),
         tombstone_item().prop_map(|item| Key::Tombstone { item }),
-        (prop_oneof![Just(table::CURSOR), Just(table::JOB), Just(table::SETTING)], bytes(9))
+        bytes(9).prop_map(|name| Key::Setting { name }),
+        (prop_oneof![Just(table::CURSOR), Just(table::JOB)], bytes(9))
             .prop_map(|(table, name)| Key::Reserved { table, name }),
     ]
 }

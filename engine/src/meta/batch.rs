@@ -56,6 +56,8 @@ pub struct Batch {
     pub(crate) steps: Vec<Step>,
     pub(crate) expectations: Vec<Expectation>,
     pub(crate) durability: Durability,
+    /// A limit, bytes, that something in the batch exceeds: its commit is refused.
+    pub(crate) exceeds: Option<u64>,
 }
 
 impl Batch {
@@ -67,6 +69,7 @@ impl Batch {
             steps: Vec::new(),
             expectations: Vec::new(),
             durability: Durability::Synced,
+            exceeds: None,
         }
     }
 
@@ -115,6 +118,11 @@ impl Batch {
             Step::Delete(_) | Step::Event { .. } => false,
         };
         self.steps.iter().any(adds)
+    }
+
+    /// Lets the commit fail, because something in the batch is larger than it may be.
+    pub(crate) const fn refuse_too_large(&mut self, limit_bytes: usize) {
+        self.exceeds = Some(limit_bytes as u64);
     }
 
     /// Adds an expectation. One that is there already costs a lookup more, and nothing else.

@@ -36,8 +36,8 @@ pub use memory::MemoryStore;
 pub use record::{
     BlobRecord, Damage, Edge, EdgeRole, Edges, Event, EventKind, FrameRecord, GcItem, GenerationOwner,
     HashState, HistoryRecord, LeaseId, LeaseRecord, LinkRecord, ManifestRecord, Placement, Quarantine,
-    RepositoryRecord, RoleSet, ScrubRecord, ScrubRound, ScrubTally, SinceRecord, StoredBlob, TagRecord,
-    Target, TombstoneItem, TombstoneRecord, TrashRecord, Trashed, TrashedManifest, UploadRecord,
+    RepositoryRecord, RoleSet, ScrubRecord, ScrubRound, ScrubTally, SettingRecord, SinceRecord, StoredBlob,
+    TagRecord, Target, TombstoneItem, TombstoneRecord, TrashRecord, Trashed, TrashedManifest, UploadRecord,
 };
 pub use rocks::{RocksConfig, RocksStore};
 pub use store::{CommitDone, Committed, MetaStore, MetaView};

@@ -176,7 +176,11 @@ impl Checker<'_> {
             Key::Tombstone { item } => self.tombstone(bytes, *item)?,
             Key::Lease { .. } => self.summary.leases += 1,
             Key::Gc { .. } | Key::GcFormat1 { .. } => self.summary.gc_entries += 1,
-            Key::GcSince { .. } | Key::Event { .. } | Key::Meta { .. } | Key::Reserved { .. } => {}
+            Key::GcSince { .. }
+            | Key::Event { .. }
+            | Key::Meta { .. }
+            | Key::Reserved { .. }
+            | Key::Setting { .. } => {}
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::{
     GC_BLOB, GC_LINK, GC_MANIFEST, GC_MANIFEST_BYTES, GC_SINCE, TOMBSTONE_FILE, TOMBSTONE_FRAME,
     TOMBSTONE_SEGMENT, back_edge, blob, blob_repository, edges, event, frame, gc, gc_format_1, gc_since,
     generation, lease, link, manifest, manifest_bytes, manifest_repository, manifest_tag, meta, quarantine,
-    referrer, repository, reserved, table, tag, tag_move, tombstone, trash, upload,
+    referrer, repository, reserved, setting, table, tag, tag_move, tombstone, trash, upload,
 };
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
@@ -31,7 +31,7 @@ pub enum Key {
     Quarantine { digest: Digest },
     /// `b` D.
     Blob { digest: Digest },
-    /// `c`, `j`, `s` and a name.
+    /// `c`, `j` and a name.
     Reserved { table: u8, name: Bytes },
     /// `d` u64.
     Trash { number: u64 },
@@ -57,6 +57,8 @@ pub enum Key {
     GcFormat1 { at: UnixMillis, item: GcItem },
     /// `r` name.
     Repository { repository: RepositoryName },
+    /// `s` and what the service layer names it.
+    Setting { name: Bytes },
     /// `t` name 0 tag.
     Tag { repository: RepositoryName, tag: Tag },
     /// `u` uuid.
@@ -95,6 +97,7 @@ impl Key {
             Self::GcSince { item } => gc_since(item),
             Self::GcFormat1 { at, item } => gc_format_1(*at, item),
             Self::Repository { repository: name } => repository(name),
+            Self::Setting { name } => setting(name),
             Self::Tag { repository, tag: name } => tag(repository, name),
             Self::Upload { id } => upload(id),
             Self::Event { number } => event(*number),
@@ -131,7 +134,7 @@ impl Key {
             },
             table::QUARANTINE => Self::Quarantine { digest: parts.digest()? },
             table::BLOB => Self::Blob { digest: parts.digest()? },
-            table::CURSOR | table::JOB | table::SETTING => {
+            table::CURSOR | table::JOB => {
                 Self::Reserved { table: *table, name: Bytes::copy_from_slice(parts.rest()) }
             }
             table::TRASH => Self::Trash { number: parts.u64()? },
@@ -150,6 +153,7 @@ impl Key {
             }
             table::GC => parts.gc()?,
             table::REPOSITORY => Self::Repository { repository: repository_of(parts.rest())? },
+            table::SETTING => Self::Setting { name: Bytes::copy_from_slice(parts.rest()) },
             table::TAG => Self::Tag { repository: parts.name()?, tag: tag_of(parts.rest())? },
             table::UPLOAD => Self::Upload { id: UploadId::from_bytes(parts.array()?) },
             table::EVENT => Self::Event { number: parts.u64()? },
@@ -198,6 +202,7 @@ impl fmt::Display for Key {
             Self::GcSince { item } => write!(f, "gc queued since {item:?}"),
             Self::GcFormat1 { at, item } => write!(f, "gc queue of format 1 {} {item:?}", at.0),
             Self::Repository { repository } => write!(f, "repository {repository}"),
+            Self::Setting { name } => write!(f, "setting {}", escaped(name)),
             Self::Tag { repository, tag } => write!(f, "tag {repository}:{tag}"),
             Self::Upload { id } => write!(f, "upload session {id}"),
             Self::Event { number } => write!(f, "event {number}"),

@@ -368,7 +368,12 @@ pub(crate) fn frame_tombstones(segment: u32) -> Bytes {
     Builder::new(table::TOMBSTONE).byte(TOMBSTONE_FRAME).u32(segment).done()
 }
 
-/// `c`, `j`, `s` name: rows of tables that this version does not write.
+/// `s` and a key of the service layer's.
+pub(crate) fn setting(name: &[u8]) -> Bytes {
+    Builder::new(table::SETTING).tail(name).done()
+}
+
+/// `c`, `j` name: the cursors of followers, which this version does not write, and jobs.
 pub(crate) fn reserved(table: u8, name: &[u8]) -> Bytes {
     Builder::new(table).tail(name).done()
 }

@@ -38,6 +38,7 @@ fn order_of(key: &Key) -> Vec<Vec<u8>> {
         Key::Gc { .. } => vec![key.encode().get(1..10).unwrap().to_vec()],
         Key::GcSince { .. } => vec![key.encode().get(1..2).unwrap().to_vec()],
         Key::GcFormat1 { at, .. } => vec![number(at.0)],
+        Key::Setting { name } => vec![name.to_vec()],
         Key::Upload { id } => vec![id.as_bytes().to_vec()],
         Key::Lease { digest, id } => vec![digest.to_key(), id.0.to_vec()],
         Key::Tombstone { .. } | Key::Meta { .. } | Key::Reserved { .. } => vec![],

@@ -34,6 +34,9 @@ impl<'a> Group<'a> {
 
     /// Takes the batch into the group where all it expects holds. An error leaves the group as it was.
     pub(crate) fn judge(&mut self, batch: Batch) -> Result<Committed, EngineError> {
+        if let Some(limit_bytes) = batch.exceeds {
+            return Err(EngineError::TooLarge { limit_bytes });
+        }
         for expectation in &batch.expectations {
             if !self.holds(expectation, &batch)? {
                 return Err(EngineError::Conflict);

@@ -32,11 +32,13 @@ pub enum EventKind {
     BlobQuarantined,
     /// A blob has good bytes again.
     BlobHealed,
+    /// Something that only the service layer knows of; the detail says what.
+    Noted,
 }
 
 impl EventKind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::RepositoryCreated,
         Self::BlobPushed,
         Self::BlobMounted,
@@ -48,6 +50,7 @@ impl EventKind {
         Self::RepositoryDeleted,
         Self::BlobQuarantined,
         Self::BlobHealed,
+        Self::Noted,
     ];
 
     /// The kind's code in records.
@@ -64,6 +67,7 @@ impl EventKind {
             Self::RepositoryDeleted => 9,
             Self::BlobQuarantined => 10,
             Self::BlobHealed => 11,
+            Self::Noted => 12,
         }
     }
 }

@@ -8,6 +8,7 @@ mod job;
 mod manifest;
 mod meta;
 mod repository;
+mod setting;
 #[cfg(test)]
 mod tests;
 mod trash;
@@ -21,6 +22,7 @@ pub use job::{ScrubRecord, ScrubRound, ScrubTally};
 pub use manifest::{BackEdge, Edge, EdgeRole, Edges, ManifestBytes, ManifestRecord, Referrer, RoleSet};
 pub use meta::{FormatRecord, SettledRecord, StoreIdRecord};
 pub use repository::{HistoryRecord, LinkRecord, RepositoryRecord, TagRecord};
+pub use setting::SettingRecord;
 pub use trash::{Target, TrashRecord, Trashed, TrashedManifest};
 pub use upload::{HashState, UploadRecord};
 
@@ -104,6 +106,7 @@ pub fn decode_row(key: &Key, value: Bytes) -> Result<(), EngineError> {
         Key::Link { .. } => LinkRecord::decode(value).map(drop),
         Key::Manifest { .. } => ManifestRecord::decode(value).map(drop),
         Key::Repository { .. } => RepositoryRecord::decode(value).map(drop),
+        Key::Setting { .. } => SettingRecord::decode(value).map(drop),
         Key::Tag { .. } => TagRecord::decode(value).map(drop),
         Key::Upload { .. } => UploadRecord::decode(value).map(drop),
         Key::Event { .. } => Event::decode(value).map(drop),

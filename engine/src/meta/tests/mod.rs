@@ -4,6 +4,7 @@ mod model;
 mod oracle;
 mod race;
 mod repository;
+mod setting;
 mod trash;
 mod verbs;
 

@@ -8,6 +8,7 @@ mod gc;
 mod manifest;
 mod quarantine;
 mod repository;
+mod setting;
 mod tag;
 mod trash;
 mod upload;

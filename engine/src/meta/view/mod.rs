@@ -2,9 +2,11 @@
 //! `limit` bounds the entries, and an empty or short page is the end.
 
 mod blob;
+mod event;
 mod gc;
 mod manifest;
 mod repository;
+mod setting;
 mod trash;
 mod upload;
 

@@ -1,9 +1,9 @@
-//! Upload sessions and events.
+//! Upload sessions.
 
 use super::View;
 use crate::error::EngineError;
 use crate::meta::key::{self, Key, table};
-use crate::meta::record::{Event, UploadRecord};
+use crate::meta::record::UploadRecord;
 use strata_types::UploadId;
 
 #[expect(clippy::missing_errors_doc, reason = "all return what MetaView::get documents")]
@@ -24,23 +24,5 @@ impl View {
             Key::Upload { id } => Some((id, record)),
             _ => None,
         })
-    }
-
-    /// Events with numbers above `after`, in order. The first event has number 1.
-    pub fn events(&self, after: u64, limit: usize) -> Result<Vec<(u64, Event)>, EngineError> {
-        let after = key::event(after);
-        self.page(&key::whole(table::EVENT), Some(&after), limit, |key, event| match key {
-            Key::Event { number } => Some((number, event)),
-            _ => None,
-        })
-    }
-
-    /// The number of the last event, 0 where there is none.
-    pub fn last_event(&self) -> Result<u64, EngineError> {
-        let row = self.last_row::<Event>(&key::whole(table::EVENT))?;
-        Ok(row.map_or(0, |(key, _)| match key {
-            Key::Event { number } => number,
-            _ => 0,
-        }))
     }
 }
