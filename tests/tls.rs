@@ -50,6 +50,19 @@ fn push_and_pull_by_both_protocols() {
 }
 
 #[test]
+fn an_answer_that_leaves_before_the_body_was_read_says_whether_the_connection_goes_on() {
+    let directory = TempDir::new().expect("a directory");
+    let (registry, certificate) = started(&directory);
+    let secure = registry.endpoints().iter().find(|endpoint| endpoint.tls).expect("a TLS listener");
+    let unknown = format!("{}11111111-2222-4333-8444-555555555555", registry.repository("a/b").uploads());
+    let mut client = Client::tls(*secure, certificate.client(&["http/1.1"])).expect("a TLS connection");
+    for (size, said) in [(1000, None), (100_000, None), (12_000_000, Some("close"))] {
+        let answer = client.send(&Request::patch(unknown.as_str()).body(noise(1, size)));
+        assert_eq!((answer.status, answer.header("connection")), (404, said), "{size} bytes: {answer:?}");
+    }
+}
+
+#[test]
 fn clear_text_on_a_tls_port_is_refused_and_the_port_goes_on() {
     let directory = TempDir::new().expect("a directory");
     let (registry, certificate) = started(&directory);

@@ -210,10 +210,10 @@ impl Handler for App {
     async fn handle(
         self: &Arc<Self>,
         connection: &ConnectionInfo,
-        request: Request<RequestBody>,
+        request: Request<&mut RequestBody>,
     ) -> http::Response<ResponseBody> {
-        let (parts, mut body) = request.into_parts();
-        self.answer(connection, &parts, &mut body).await
+        let (parts, body) = request.into_parts();
+        self.answer(connection, &parts, body).await
     }
 
     fn recall(&self, connection: &ConnectionInfo, request: &SimpleRequest<'_>) -> Option<Reply> {

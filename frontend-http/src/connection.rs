@@ -17,8 +17,8 @@ use crate::tls::Tls;
 use crate::zero_copy::{Queue, ZeroCopyStream};
 use bell::Bell;
 use bytes::Bytes;
-use http::header::{CONNECTION, UPGRADE};
-use http::{Request, Response, Version};
+use http::header::{CONNECTION, EXPECT, UPGRADE};
+use http::{HeaderValue, Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
@@ -401,13 +401,16 @@ impl<H: Handler> Service<Request<Incoming>> for Exchanges<H> {
         let may_pass = may_rest && !is_bodyless && !self.info.tls && self.shared.fast_paths.direct_bodies;
         self.metrics.requests.increment();
         let stall = self.shared.limits.body_stall;
-        let request = request.map(|incoming| {
-            let (activity, metrics) = (Arc::clone(&self.activity), Arc::clone(&self.metrics));
-            RequestBody::new(incoming, stall, activity, metrics, may_pass)
-        });
+        let (parts, incoming) = request.into_parts();
+        let is_expected = parts.headers.contains_key(EXPECT);
+        let (noted, metrics) = (Arc::clone(&self.activity), Arc::clone(&self.metrics));
+        let mut body = RequestBody::new(incoming, stall, noted, metrics, may_pass);
         let (handler, info) = (Arc::clone(&self.shared.handler), Arc::clone(&self.info));
         Box::pin(async move {
-            let mut response = handler.handle(&info, request).await;
+            let mut response = handler.handle(&info, Request::from_parts(parts, &mut body)).await;
+            if !body.settle(is_expected).await {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             response.body_mut().attach(in_flight);
             if let Some(activity) = activity.filter(|_| response.headers().contains_key(CONNECTION)) {
                 activity.set_last();

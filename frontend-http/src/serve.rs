@@ -26,7 +26,7 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(
         self: &Arc<Self>,
         connection: &ConnectionInfo,
-        request: Request<RequestBody>,
+        request: Request<&mut RequestBody>,
     ) -> impl Future<Output = Response<ResponseBody>> + Send;
 
     /// Answers a simple request from memory: exactly as [`handle`](Self::handle) would now, and without waiting. `None` where that

@@ -6,7 +6,7 @@
 use crate::activity::{Activity, STREAM_PATIENCE};
 use crate::connection_metrics::ListenerMetrics;
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::error::Error;
@@ -19,7 +19,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use strata_registry::Piece;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout};
 
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,13 @@ enum Source {
 /// Bodies are read past hyper if at least so much is left when hyper has delivered what it had read, bytes. Less would not pay for the
 /// handle.
 const PASS_BYTES_MIN: u64 = 256 * 1024;
+
+/// What is left of a body that nobody wanted is read if it is at most so much, bytes. More than that is cheaper to lose with the
+/// connection.
+const REST_BYTES_MAX: u64 = 256 * 1024;
+
+/// How long an answer waits for that rest. A client that sends without looking has it under way already.
+const REST_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Bytes read at a time from the socket for a caller that has no memory of its own.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -320,6 +327,42 @@ impl RequestBody {
         Poll::Ready(Some(Err(error(self.received, waited))))
     }
 
+    /// To be called when the answer is decided: reads what is left of the body if it is little and on its way, so that the
+    /// connection can go on. Returns `false` where bytes of the body may still come: then the connection has to end with this
+    /// answer, and the answer has to say so. `is_expected`: the client waits for a `100 Continue`, which reading would send.
+    pub(crate) async fn settle(&mut self, is_expected: bool) -> bool {
+        let Some(stall) = &self.stall else { return true };
+        if stall.activity.is_multiplexed() {
+            return true;
+        }
+        let activity = Arc::clone(&stall.activity);
+        let left = self.declared.map(|declared| declared.saturating_sub(self.received));
+        let may_come = left.is_some_and(|left| left <= REST_BYTES_MAX) && (self.received > 0 || !is_expected);
+        if !self.is_complete() && may_come {
+            if matches!(self.source, Source::Wire(_)) {
+                // So little is not worth a handle on the socket.
+                self.may_pass = false;
+                activity.intake().abandon();
+            }
+            let rest = async { while let Some(Ok(_)) = self.next().await {} };
+            // Whether it came is asked below.
+            let _ = Box::pin(timeout(REST_PATIENCE, rest)).await;
+        }
+        if !self.is_complete() {
+            self.leave_unread();
+        }
+        !activity.has_unread_body()
+    }
+
+    /// Whether nothing of the body is left to come; also one that has failed, which has said so.
+    fn is_complete(&self) -> bool {
+        match &self.source {
+            Source::Wire(incoming) => self.ended || incoming.is_end_stream(),
+            Source::Socket(..) => self.ended,
+            Source::Memory(_) => true,
+        }
+    }
+
     fn leave_unread(&self) {
         if let Some(stall) = &self.stall {
             stall.activity.leave_body_unread();
@@ -369,12 +412,7 @@ impl Stream for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        let complete = match &self.source {
-            Source::Wire(incoming) => self.ended || incoming.is_end_stream(),
-            Source::Socket(..) => false,
-            Source::Memory(_) => true,
-        };
-        if !complete {
+        if !self.is_complete() {
             self.leave_unread();
         }
         if let (true, Some(stall)) = (self.may_pass, &self.stall) {

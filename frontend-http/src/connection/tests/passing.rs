@@ -121,11 +121,22 @@ async fn a_body_that_is_given_up_while_it_passes_does_not_cost_the_client_the_an
     client.stream.write_all(&random(8_000_000)).await.expect("nothing is reset while the client still sends");
     client.stream.flush().await.expect("nothing is reset while the client still sends");
     let head = client.head().await.unwrap();
-    assert_eq!(head.status, 200);
+    assert_eq!((head.status, head.field("connection")), (200, Some("close")));
     assert!(client.text(head.len()).await.len() > 64);
     assert_eq!(client.stream.read(&mut [0]).await.unwrap(), 0, "the end, not a reset");
     drop(client);
     server.until("the connection is over", |metrics| metrics.open.get() == 0).await;
+}
+
+#[tokio::test]
+async fn a_body_of_which_little_was_left_when_it_was_given_up_leaves_the_connection_usable() {
+    let server = TestServer::start(HttpLimits::default());
+    let mut client = Client::connect(server.address).await;
+    let enough = LARGE - 200_000;
+    client.send(put(&format!("/pass/{enough}"), LARGE, "")).await;
+    client.send(random(LARGE)).await;
+    passed(&mut client).await;
+    assert_eq!(client.get("/bytes/10").await.1, 10);
 }
 
 #[tokio::test]

@@ -139,7 +139,7 @@ impl TestApp {
         Arc::clone(&self.files.lock().unwrap()[name])
     }
 
-    async fn upload(&self, mut body: RequestBody) -> Response<ResponseBody> {
+    async fn upload(&self, body: &mut RequestBody) -> Response<ResponseBody> {
         let declared = body.declared_len();
         let mut hash = Sha256::new();
         loop {
@@ -167,7 +167,7 @@ impl TestApp {
     }
 
     /// Reads the body as uploads do, `most` bytes at most, and says how many of them came past hyper.
-    async fn pass(&self, mut body: RequestBody, most: u64) -> Response<ResponseBody> {
+    async fn pass(&self, body: &mut RequestBody, most: u64) -> Response<ResponseBody> {
         let mut hash = Sha256::new();
         let mut passed = 0;
         let mut memory = vec![0; 300_000];
@@ -217,7 +217,7 @@ impl Handler for TestApp {
     async fn handle(
         self: &Arc<Self>,
         connection: &ConnectionInfo,
-        request: Request<RequestBody>,
+        request: Request<&mut RequestBody>,
     ) -> Response<ResponseBody> {
         let version = request.version();
         let path = request.uri().path().to_owned();
