@@ -212,6 +212,10 @@ impl Filling<'_> {
             make_directory(directory)?;
         }
         match fs::metadata(&from) {
+            Ok(found) if !found.is_file() => {
+                self.problem(item, format!("{} is no regular file", path.display()));
+                return Ok(());
+            }
             Ok(found) if found.len() >= item.bytes => {}
             Ok(found) => {
                 let lacks = format!("{} has {} bytes instead of {}", path.display(), found.len(), item.bytes);

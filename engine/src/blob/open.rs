@@ -2,7 +2,7 @@
 
 use super::generation::file_path;
 use super::read::{BlobBody, BlobFile, FileKey, Handles, Reader};
-use crate::disk::{Disk, OpenMode, read_exact_at};
+use crate::disk::{self, Disk, OpenMode, read_exact_at};
 use crate::error::EngineError;
 use crate::meta::{BlobRecord, Damage, Placement};
 use crate::segment;
@@ -95,7 +95,7 @@ async fn read_frame(
 
 fn unreadable(digest: &Digest, error: io::Error) -> Unopened {
     match error.kind() {
-        io::ErrorKind::NotFound => Unopened::Damaged(Damage::Missing, "its file is missing".into()),
+        io::ErrorKind::NotFound => Unopened::Damaged(Damage::Missing, disk::missing(&error)),
         io::ErrorKind::UnexpectedEof => Unopened::Damaged(Damage::Length, "its segment is too short".into()),
         _ => Unopened::Failed(EngineError::io(format!("blob {digest}"), error)),
     }

@@ -30,6 +30,13 @@ use std::sync::Arc;
 /// Alignment of memory, offset and length that direct writes need, bytes. Covers every logical block size in use.
 pub const DIRECT_ALIGNMENT: usize = 4096;
 
+/// In words, why a file was not found.
+pub(crate) fn missing(error: &io::Error) -> String {
+    error
+        .get_ref()
+        .map_or_else(|| "its file is missing".to_owned(), |why| format!("its file is missing: {why}"))
+}
+
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenMode {
@@ -67,14 +74,14 @@ pub struct Space {
 /// Durability: the content and length of a file are durable once [`DiskFile::sync`] returned; its name, and the absence of a
 /// removed name, once [`Disk::sync_dir`] of the directory returned. Before that a crash may keep any part of it.
 pub trait Disk: Send + Sync + Debug {
-    /// Opens a file.
+    /// Opens a regular file; anything else (a FIFO, a socket, a directory) is no file, and opening it does not wait.
     ///
     /// # Errors
     /// As the operating system; `NotFound`, `AlreadyExists`; `InvalidInput` for [`OpenMode::Direct`] where direct writes are not
     /// to be had.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Removes a file's name; open handles go on reading it.
+    /// Removes a file's name; open handles go on reading it. A directory is no file.
     ///
     /// # Errors
     /// As the operating system; `NotFound`.

@@ -3,7 +3,7 @@
 //! Holds no policy: what is written where, and when it is synced, is the callers' (see [`super`]).
 
 use super::{DirEntry, Disk, DiskFile, OpenMode, Space};
-use rustix::fs::Advice;
+use rustix::fs::{Advice, OFlags};
 use rustix::io::ReadWriteFlags;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -34,11 +34,34 @@ impl RealDisk {
             OpenMode::Read => options.read(true),
             OpenMode::Write => options.read(true).write(true),
             OpenMode::Create => options.read(true).write(true).create_new(true),
-            OpenMode::Direct => options.write(true).custom_flags(libc::O_DIRECT),
+            OpenMode::Direct => options.write(true),
         };
-        let file = options.open(self.root.join(path))?;
+        if mode == OpenMode::Create {
+            return Ok(RealFile { file: options.open(self.root.join(path))? });
+        }
+        let direct = if mode == OpenMode::Direct { OFlags::DIRECT } else { OFlags::empty() };
+        // Opening a FIFO would wait for its other end.
+        options.custom_flags((direct | OFlags::NONBLOCK).bits().cast_signed());
+        let file = options.open(self.root.join(path)).map_err(no_file)?;
+        if !file.metadata()?.is_file() {
+            return Err(stranger());
+        }
+        // The ring takes reads of a file that does not wait for ones that must not.
+        rustix::fs::fcntl_setfl(&file, direct)?;
         Ok(RealFile { file })
     }
+}
+
+/// What cannot even be opened because it is a socket, a FIFO that nobody reads, or a directory is no file.
+fn no_file(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::ENXIO | libc::ENODEV | libc::EISDIR) => stranger(),
+        _ => error,
+    }
+}
+
+fn stranger() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "what stands in its place is no regular file")
 }
 
 impl Disk for RealDisk {
@@ -47,7 +70,7 @@ impl Disk for RealDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        std::fs::remove_file(self.root.join(path))
+        std::fs::remove_file(self.root.join(path)).map_err(no_file)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {

@@ -2,7 +2,7 @@
 
 use crate::blob::checksum_part;
 use crate::blob::generation::file_path;
-use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::disk::{self, Disk, DiskFile, OpenMode};
 use crate::ingest::Hasher;
 use crate::limits::SCRUB_PIECE_BYTES;
 use crate::meta::{BlobRecord, Damage, Placement};
@@ -134,7 +134,7 @@ pub(crate) fn judge_frame(
 /// What it means that a blob cannot be read.
 pub(crate) fn unreadable(error: io::Error) -> Verdict {
     match error.kind() {
-        io::ErrorKind::NotFound => Verdict::Damaged(Damage::Missing, "its file is missing".into()),
+        io::ErrorKind::NotFound => Verdict::Damaged(Damage::Missing, disk::missing(&error)),
         io::ErrorKind::UnexpectedEof => Verdict::Damaged(Damage::Length, "its file is too short".into()),
         _ => Verdict::Unreadable(error),
     }
