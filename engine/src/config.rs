@@ -11,6 +11,9 @@ use std::time::Duration;
 pub struct EngineConfig {
     /// The data directory; made if it does not exist.
     pub data_dir: PathBuf,
+    /// Whether a store of an older format becomes one of this format, which older programs then refuse. `false` leaves it as it is and
+    /// opens it not at all.
+    pub upgrade: bool,
     /// Memory for upload buffers of the whole store, bytes (`storage.buffer-memory`). Uploads wait for one another beyond it.
     /// At least [`crate::limits::BUFFERS_MIN`] buffers are had in any case.
     pub buffer_memory_bytes: u64,
@@ -44,6 +47,7 @@ impl EngineConfig {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
+            upgrade: true,
             buffer_memory_bytes: 64 * 1024 * 1024,
             metadata_memory_bytes: 256 * 1024 * 1024,
             reserve_bytes: 256 * 1024 * 1024,

@@ -99,12 +99,27 @@ struct Open {
     _lock: Option<DirLock>,
 }
 
+/// The identity of a store, which is given one where it is new, and made one of this format where that is wanted.
+fn identify(
+    config: &EngineConfig,
+    disk: &dyn Disk,
+    meta: &dyn MetaStore,
+    entropy: &dyn Entropy,
+    now: UnixMillis,
+) -> Result<StoreIdentity, EngineError> {
+    recovery::refuse_orphans(disk, meta)?;
+    if !config.upgrade {
+        meta::refuse_old(&View::new(meta.view()?))?;
+    }
+    meta::prepare(meta, entropy, now)
+}
+
 impl Engine {
     /// Opens a data directory, makes it where it does not exist, and brings it in order after a crash. Blocks.
     ///
     /// # Errors
     /// [`EngineError::Locked`], [`EngineError::ReadOnly`], [`EngineError::NoSpace`], [`EngineError::FormatVersion`],
-    /// [`EngineError::StoreUnreadable`], [`EngineError::Corrupt`], [`EngineError::Io`].
+    /// [`EngineError::FormatOld`], [`EngineError::StoreUnreadable`], [`EngineError::Corrupt`], [`EngineError::Io`].
     pub fn open(config: EngineConfig) -> Result<Self, EngineError> {
         let directory = config.data_dir.clone();
         make_directory(&directory).map_err(|error| refused(&directory, error))?;
@@ -137,8 +152,7 @@ impl Engine {
         mut fast_paths: Vec<FastPath>,
     ) -> Result<Self, EngineError> {
         let Ports { disk, meta, clock, entropy } = ports;
-        recovery::refuse_orphans(&*disk, &*meta)?;
-        let identity = meta::prepare(&*meta, &*entropy, clock.now())?;
+        let identity = identify(&config, &*disk, &*meta, &*entropy, clock.now())?;
         let recovered = recovery::recover(&*disk, &*meta, clock.now())?;
         let gate = Arc::new(Gate::new(Arc::clone(&disk), marks(&config)));
         let spared = Arc::clone(&meta);

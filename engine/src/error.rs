@@ -99,6 +99,17 @@ pub enum EngineError {
         /// What this program knows.
         supported: u32,
     },
+    /// The data directory is of an older format, and whoever opens it did not ask for it to be changed.
+    #[error(
+        "the data directory has format version {found}, which this program would first turn into version {current}, and older programs \
+         cannot read that: start the server on it once (`strata serve`), then ask again"
+    )]
+    FormatOld {
+        /// What the directory says.
+        found: u32,
+        /// What this program writes.
+        current: u32,
+    },
     /// The directory holds a part of a backup.
     #[error(
         "{} holds a backup that has not come to its end. Make it again with `strata backup`, or use another one", path.display()

@@ -151,6 +151,7 @@ impl PlaceArguments {
         let mut config = engine_config(&settings);
         // A command does what it was asked for and nothing besides.
         config.gc.interval = Duration::ZERO;
+        config.upgrade = false;
         let directory = config.data_dir.clone();
         let cannot = |why: String| {
             Refusal::new(format!("cannot open the data directory {}: {why}", directory.display()))

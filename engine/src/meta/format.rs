@@ -81,6 +81,19 @@ pub fn identity(view: &View) -> Result<Option<StoreIdentity>, EngineError> {
     Ok(Some(StoreIdentity { store_id: StoreIdRecord::decode(store_id)?.0, format_version: found }))
 }
 
+/// Refuses a store that opening would [turn](prepare) into one of another format.
+///
+/// # Errors
+/// [`EngineError::FormatOld`]; as [`prepare`].
+pub(crate) fn refuse_old(view: &View) -> Result<(), EngineError> {
+    match identity(view)? {
+        Some(StoreIdentity { format_version: found, .. }) if found != FORMAT_VERSION => {
+            Err(EngineError::FormatOld { found, current: FORMAT_VERSION })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Submits a batch and waits. For opening, closing and tools; requests use the engine's async commit.
 ///
 /// # Errors

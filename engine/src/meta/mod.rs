@@ -29,6 +29,7 @@ pub mod view;
 
 pub use batch::{Batch, Durability, Expectation};
 pub use digest::digest_of;
+pub(crate) use format::refuse_old;
 pub use format::{FORMAT_VERSION, StoreIdentity, commit, identity, prepare};
 pub use freshness::{Freshness, Moment, Proof};
 #[cfg(any(test, feature = "sim"))]

@@ -4,7 +4,8 @@ use super::world::{World, audit, block_on, content, digest, link, pull, push, re
 use crate::disk::sim::Cut;
 use crate::disk::{Disk, OpenMode};
 use crate::limits::{BUFFER_BYTES, CHECKPOINT_BYTES};
-use crate::meta::{Batch, HashState, TombstoneItem};
+use crate::meta::record::{FormatRecord, Record as _};
+use crate::meta::{Batch, FORMAT_VERSION, HashState, TombstoneItem, key};
 use crate::{Engine, EngineError};
 use bytes::Bytes;
 use std::path::Path;
@@ -330,4 +331,28 @@ fn segments_roll_and_are_found_again() {
         assert!(pull(&engine, &fresh).await.unwrap().is_some());
         assert_eq!(engine.view().unwrap().last_segment().unwrap(), Some(10));
     });
+}
+
+#[test]
+fn a_store_of_an_older_format_stays_as_it_is_where_nobody_asked_for_another() {
+    let mut world = World::new();
+    let engine = world.open().unwrap();
+    let mut batch = Batch::new(engine.now());
+    batch.put(key::meta("format"), FormatRecord { version: 1 }.encode());
+    block_on(engine.commit(batch)).unwrap();
+    world.kill(engine);
+    world.config.upgrade = false;
+    for _ in 0..2 {
+        let refused = world.open().unwrap_err();
+        assert!(
+            matches!(refused, EngineError::FormatOld { found: 1, current: FORMAT_VERSION }),
+            "{refused:?}"
+        );
+        assert!(refused.to_string().contains("start the server on it once"), "{refused}");
+    }
+    world.config.upgrade = true;
+    let engine = world.open().unwrap();
+    world.kill(engine);
+    world.config.upgrade = false;
+    world.open().unwrap();
 }

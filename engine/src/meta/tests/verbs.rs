@@ -146,8 +146,15 @@ fn a_store_of_version_1_is_lifted_and_nothing_else_moves() {
     let before = rows();
     let read_only = super::super::identity(&view(&*store)).unwrap().unwrap();
     assert_eq!(read_only.format_version, 1, "who only reads is told what is there");
+    let refused = super::super::refuse_old(&view(&*store));
+    assert!(
+        matches!(refused, Err(EngineError::FormatOld { found: 1, current: FORMAT_VERSION })),
+        "{refused:?}"
+    );
+    assert_eq!(rows(), before);
     let identity = prepare(&*store, &SeededEntropy::new(1), UnixMillis(1)).unwrap();
     assert_eq!(identity.format_version, FORMAT_VERSION);
+    super::super::refuse_old(&view(&*store)).unwrap();
     let changed: Vec<_> = rows().into_iter().filter(|row| !before.contains(row)).collect();
     assert_eq!(changed, [(key::meta("format"), Bytes::from_static(b"\x01\x03\x00\x00\x00"))]);
     assert_eq!(rows().len(), before.len());
