@@ -24,6 +24,7 @@ pub mod image;
 pub mod ledger;
 pub mod message;
 pub mod mixed;
+pub mod operator;
 pub mod process;
 pub mod random;
 pub mod registry;
