@@ -14,23 +14,12 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use strata_harness::operator::{expect_text, url};
 use strata_harness::tls::Certificate;
-use strata_harness::{Request, TestRegistry, binary, process, registry, wait};
+use strata_harness::{Request, binary, process, registry, wait};
 
 fn run(arguments: &[&str]) -> Output {
     process::run(&binary!(), arguments)
-}
-
-fn url(registry: &TestRegistry) -> String {
-    let endpoint = registry.endpoint();
-    format!("{}://{}", if endpoint.tls { "https" } else { "http" }, endpoint.address)
-}
-
-#[track_caller]
-fn expect_text(output: &Output, code: i32) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "stdout:\n{out}\nstderr:\n{err}");
-    if code == 0 { out.into_owned() } else { err.into_owned() }
 }
 
 #[track_caller]
@@ -129,7 +118,13 @@ fn a_server_with_tls_is_asked_where_it_is_trusted() {
     let other = tempfile::tempdir().expect("a directory");
     let stranger = path(&Certificate::make(other.path()).certificate);
     let refused = run(&["status", "--server", &url(&registry), "--ca", &stranger]);
-    expect_refused(&refused, 1, &["certificate"]);
+    expect_refused(&refused, 1, &["no TLS with the server", "certificate"]);
+    assert!(!expect_text(&refused, 1).contains("there is no server"));
+    // Nobody who speaks TLS.
+    let plain = registry!().start();
+    let secured = format!("https://{}", plain.endpoint().address);
+    let refused = run(&["status", "--server", &secured, "--ca", &trusted]);
+    expect_refused(&refused, 1, &["no TLS with the server", "is it http://?"]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use strata_harness::ledger::Ledger;
+use strata_harness::operator::url;
 use strata_harness::random::noise;
 use strata_harness::small_disk::SmallDisk;
 use strata_harness::storm::Storm;
@@ -31,10 +32,6 @@ fn text(path: &Path) -> &str {
 
 fn run(arguments: &[&str]) -> Output {
     process::run(&binary!(), arguments)
-}
-
-fn url(registry: &TestRegistry) -> String {
-    format!("http://{}", registry.endpoint().address)
 }
 
 #[track_caller]
@@ -211,7 +208,9 @@ fn a_backup_without_a_server_is_the_same() {
     let output = run(&["backup", text(&target), "--data", text(&data)]);
     assert!(expect_code(&output, 0).contains("files of"));
     // What is there is not written over.
-    for refused in [&target, &data.join("inside")] {
+    let file = targets.path().join("file");
+    std::fs::write(&file, "not a directory").expect("a file");
+    for refused in [&target, &data.join("inside"), &file] {
         let output = run(&["backup", text(refused), "--data", text(&data)]);
         expect_code(&output, 2);
     }

@@ -7,41 +7,15 @@
     reason = "a failed expectation is a failed test"
 )]
 
-use serde_json::Value;
 use std::process::Output;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use strata_harness::operator::{done, expect_text, told};
 use strata_harness::repository::strings;
-use strata_harness::{
-    Algorithm, Image, Repository, Request, Response, TestRegistry, binary, process, registry,
-};
-
-/// An answer of the operator's API, which is no part of the distribution protocol.
-#[track_caller]
-fn done(answer: &Response) -> Value {
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
-}
-
-#[track_caller]
-fn told(answer: &Response, status: u16, code: &str) -> Value {
-    assert_eq!(
-        (answer.status, answer.json()["errors"][0]["code"].as_str()),
-        (status, Some(code)),
-        "{answer:?}"
-    );
-    answer.json()
-}
+use strata_harness::{Algorithm, Image, Repository, Request, TestRegistry, binary, process, registry};
 
 fn run(arguments: &[&str]) -> Output {
     process::run(&binary!(), arguments)
-}
-
-#[track_caller]
-fn expect_text(output: &Output, code: i32) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "stdout:\n{out}\nstderr:\n{err}");
-    if code == 0 { out.into_owned() } else { err.into_owned() }
 }
 
 fn catalog(registry: &TestRegistry) -> Vec<String> {
@@ -145,7 +119,7 @@ fn the_command_line_deletes_with_and_without_a_server() {
     }
     let server = format!("http://{}", registry.endpoint().address);
     let text = expect_text(&run(&["repository", "delete", "hy/a", "--server", &server]), 0);
-    assert_eq!(text, "deleted hy/a: 1 manifests, 1 tags, 3 blobs, 0 uploads\n");
+    assert_eq!(text, "deleted hy/a: 1 manifest, 1 tag, 3 blobs, 0 uploads\n");
     let text = expect_text(&run(&["repository", "delete", "hy/a", "--server", &server]), 1);
     assert!(text.contains("there is no repository hy/a"), "{text}");
     expect_text(&run(&["repository", "delete", "Hy", "--server", &server]), 2);

@@ -264,7 +264,13 @@ fn below_the_reserve_what_takes_away_goes_on() {
     repository.expect_no_manifest("1");
     repository.expect_manifest("2", &images[2].manifest);
     let status = registry.endpoint().get("/api/v1/status").json();
-    assert_eq!(status["health"]["ready"], false, "{status}");
+    let health = &status["health"];
+    assert_eq!(health["ready"], true, "as /readyz says: {status}");
+    assert!(health["why"].as_str().is_some_and(|why| why.contains("kept in reserve")), "{status}");
+    let server = format!("http://{}", registry.endpoint().address);
+    let told = strata_harness::process::run(&strata_harness::binary!(), &["status", "--server", &server]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("\nready, but takes no pushes: ") && told.contains("kept in reserve"), "{told}");
     // Nor is a start.
     registry.restart();
     full(&registry);

@@ -61,6 +61,14 @@ pub enum ClientError {
         /// Why.
         source: io::Error,
     },
+    /// Somebody answers there, but TLS cannot be agreed on.
+    #[error("no TLS with the server at {url}: {source}{}", tls_advice(source))]
+    Tls {
+        /// The server.
+        url: String,
+        /// Why.
+        source: io::Error,
+    },
     /// The connection broke before the answer was there.
     #[error("the server at {url} went away before it had answered: {why}")]
     Cut {
@@ -206,7 +214,8 @@ impl AdminClient {
                 None => self.exchange(stream, request).await,
                 Some(tls) => {
                     let secured = timeout(CONNECT_MAX, tls.connect(stream)).await;
-                    let stream = secured.unwrap_or_else(|_| Err(late())).map_err(|e| self.away(e))?;
+                    let stream =
+                        secured.unwrap_or_else(|_| Err(late())).map_err(|source| self.no_tls(source))?;
                     self.exchange(stream, request).await
                 }
             }
@@ -271,8 +280,23 @@ impl AdminClient {
         ClientError::Away { url: self.url().to_owned(), source }
     }
 
+    fn no_tls(&self, source: io::Error) -> ClientError {
+        ClientError::Tls { url: self.url().to_owned(), source }
+    }
+
     fn cut(&self, why: impl std::fmt::Display) -> ClientError {
         ClientError::Cut { url: self.url().to_owned(), why: why.to_string() }
+    }
+}
+
+/// What can be done about it, where that is known.
+fn tls_advice(error: &io::Error) -> &'static str {
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => {
+            ". If the certificate is one of your own, name its authority with --ca"
+        }
+        Some(rustls::Error::InvalidMessage(_)) => ". What answers there speaks no TLS: is it http://?",
+        _ => "",
     }
 }
 

@@ -156,7 +156,11 @@ pub enum RegistryError {
         number: u64,
     },
     /// A deletion cannot be undone, as something that it needs is gone; at least one entry.
-    #[error("deletion {number} cannot be undone, as this is gone: {}", lost_text(lost))]
+    #[error(
+        "deletion {number} cannot be undone, as this is gone: {}{}",
+        lost_text(lost),
+        restore_first(lost)
+    )]
     RestoreIncomplete {
         /// The deletion.
         number: u64,
@@ -370,6 +374,15 @@ fn lost_text(lost: &[Lost]) -> String {
     match lost.len() {
         0 | 1 => first,
         count => format!("{first} (and {} more)", count - 1),
+    }
+}
+
+/// What to do where a manifest is missing, which may have been deleted later.
+fn restore_first(lost: &[Lost]) -> &'static str {
+    if lost.iter().any(|lost| matches!(lost, Lost::Manifest(_))) {
+        ". A manifest that was deleted itself is restored first, as long as that deletion is listed"
+    } else {
+        ""
     }
 }
 

@@ -18,6 +18,7 @@ use strata_engine::{EngineError, UnixMillis};
 use strata_frontend_http::document::{Backup, BackupRequest};
 
 use super::place::{Place, PlaceArguments, Refusal, context};
+use super::wording::{count, verb};
 
 const PATH: &str = "/api/v1/backups";
 
@@ -219,16 +220,16 @@ fn as_text(report: &Report) -> String {
     }
     let _ = writeln!(
         text,
-        "{}: {} files of {} bytes, {} of them shared with the store, {} bytes copied, up to event {}{}",
+        "{}: {} of {}, {} of them shared with the store, {} copied, up to event {}{}",
         report.directory.display(),
-        report.files,
-        report.bytes,
+        count(report.files, "file"),
+        count(report.bytes, "byte"),
         report.linked,
-        report.bytes_copied,
+        count(report.bytes_copied, "byte"),
         report.last_event,
         match report.problems_total {
             0 => String::new(),
-            some => format!("; {some} files are missing, see `strata check`"),
+            some => format!("; {} {} missing, see `strata check`", count(some, "file"), verb(some)),
         },
     );
     text

@@ -10,6 +10,7 @@ use strata_engine::check::{CheckFinding, CheckOptions, CheckRepair, CheckReport,
 use strata_engine::meta::check::Severity;
 
 use super::place::{load, refuse_empty};
+use super::wording::{count, repositories, verb};
 use super::{fail, print};
 use crate::wiring::engine_config;
 
@@ -102,29 +103,29 @@ fn as_text(directory: &Path, report: &CheckReport) -> String {
     let metadata = &report.metadata;
     let _ = writeln!(
         text,
-        "{}: {} repositories, {} manifests, {} tags, {} blobs of {} bytes, {} uploads: {}",
+        "{}: {}, {}, {}, {} of {}, {}: {}",
         directory.display(),
-        metadata.repositories,
-        metadata.manifests,
-        metadata.tags,
-        report.blobs,
-        report.blob_bytes,
-        report.uploads,
-        match report.errors {
-            0 => "sound".to_owned(),
-            1 => "1 error".to_owned(),
-            several => format!("{several} errors"),
-        },
+        repositories(metadata.repositories),
+        count(metadata.manifests, "manifest"),
+        count(metadata.tags, "tag"),
+        count(report.blobs, "blob"),
+        count(report.blob_bytes, "byte"),
+        count(report.uploads, "upload"),
+        if report.errors == 0 { "sound".to_owned() } else { count(report.errors, "error") },
     );
     if metadata.quarantined > 0 {
-        let _ =
-            writeln!(text, "{} blobs are in quarantine until they are pushed again", metadata.quarantined);
+        let number = metadata.quarantined;
+        let (blobs, pushed) = (count(number, "blob"), if number == 1 { "it is" } else { "they are" });
+        let _ = writeln!(text, "{blobs} {} in quarantine until {pushed} pushed again", verb(number));
     }
     if report.unnamed_files > 0 {
         let _ = writeln!(
             text,
-            "{} files of {} bytes belong to nothing; the next start removes them",
-            report.unnamed_files, report.unnamed_bytes
+            "{} of {} {} to nothing; the next start removes {}",
+            count(report.unnamed_files, "file"),
+            count(report.unnamed_bytes, "byte"),
+            if report.unnamed_files == 1 { "belongs" } else { "belong" },
+            if report.unnamed_files == 1 { "it" } else { "them" },
         );
     }
     text

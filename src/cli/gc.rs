@@ -1,6 +1,7 @@
 //! `strata gc`: collects garbage now, says what that would remove, or where collection stands.
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use strata_frontend_http::document::{
@@ -8,6 +9,7 @@ use strata_frontend_http::document::{
 };
 
 use super::place::{Place, PlaceArguments, Refusal, context};
+use super::wording::{count, time, verb};
 
 const PATH: &str = "/api/v1/gc";
 
@@ -59,11 +61,13 @@ async fn collect(place: &Place, request: &GcRequest) -> Result<GcAnswer, Refusal
 
 fn status_text(status: &GcStatus) -> String {
     let mut text = format!(
-        "{}; {} candidates wait, {} bytes are known as garbage\nsince the start: {} runs, {} failed; removed {}\n",
+        "{}; {} {}, {} {} known as garbage\nsince the start: {}, {} failed; removed {}\n",
         if status.running { "a run is under way" } else { "no run is under way" },
-        status.queued,
-        status.reclaimable_bytes,
-        status.runs,
+        count(status.queued, "candidate"),
+        if status.queued == 1 { "waits" } else { "wait" },
+        count(status.reclaimable_bytes, "byte"),
+        verb(status.reclaimable_bytes),
+        count(status.runs, "run"),
         status.failures,
         tallies(&status.removed),
     );
@@ -83,29 +87,37 @@ fn plan_text(plan: &GcPlan) -> String {
         for part in [&removal.digest, &removal.repository].into_iter().flatten() {
             let _ = write!(text, " {part}");
         }
-        let _ = writeln!(text, " {} bytes", removal.bytes);
+        let _ = writeln!(text, " {}", count(removal.bytes, "byte"));
     }
     if plan.cut {
         text.push_str("… and more\n");
     }
-    let _ = writeln!(text, "would remove {}: {} bytes", tallies(&plan.counts), plan.bytes);
+    let _ = writeln!(text, "would remove {}: {}", tallies(&plan.counts), count(plan.bytes, "byte"));
     text
 }
 
 fn report_text(report: &GcReport) -> String {
     format!(
-        "removed {}: {} bytes in {} ms; {} needed, {} left for later{}\n",
+        "removed {}: {} in {}; {} needed, {} left for later{}\n",
         tallies(&report.removed),
-        report.removed_bytes,
-        report.took_millis,
+        count(report.removed_bytes, "byte"),
+        time(Duration::from_millis(report.took_millis)),
         report.needed,
         report.postponed,
         if report.stopped { "; stopped before its end" } else { "" },
     )
 }
 
-/// `3 blob, 5 link`; `nothing` where there is none.
+/// `1 blob, 5 links`; `nothing` where there is none.
 fn tallies(counts: &GcCounts) -> String {
-    let parts: Vec<String> = counts.iter().map(|(kind, tally)| format!("{} {kind}", tally.objects)).collect();
+    let parts: Vec<String> = counts.iter().map(|(kind, tally)| several(tally.objects, kind)).collect();
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
+}
+
+/// Some kinds have names without a plural.
+fn several(number: u64, kind: &str) -> String {
+    match kind {
+        "manifest-bytes" | "undo" => format!("{number} {kind}"),
+        _ => count(number, kind),
+    }
 }

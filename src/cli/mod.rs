@@ -19,6 +19,7 @@ mod quarantine;
 mod removal;
 mod scrub;
 mod status;
+mod wording;
 
 use flags::SettingFlags;
 

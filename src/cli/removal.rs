@@ -6,6 +6,7 @@ use strata_frontend_http::document::Removed;
 use strata_registry::RepositoryName;
 
 use super::place::{Place, PlaceArguments, Refusal, context};
+use super::wording::count;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RepositoryCommand {
@@ -77,6 +78,9 @@ fn answer(
 
 fn text(removed: &Removed) -> String {
     let Removed { repositories, manifests, tags, blobs, uploads } = removed;
-    let went = format!("{manifests} manifests, {tags} tags, {blobs} blobs, {uploads} uploads");
+    let [manifests, tags, blobs, uploads] =
+        [(manifests, "manifest"), (tags, "tag"), (blobs, "blob"), (uploads, "upload")]
+            .map(|(number, word)| count(*number, word));
+    let went = format!("{manifests}, {tags}, {blobs}, {uploads}");
     format!("deleted {}: {went}\n", repositories.join(", "))
 }

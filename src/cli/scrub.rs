@@ -9,6 +9,7 @@ use clap::Args;
 use strata_frontend_http::document::{ScrubRequest, ScrubStarted, ScrubStatus, ScrubTally};
 
 use super::place::{Place, PlaceArguments, Refusal, context};
+use super::wording::count;
 use crate::config::ByteSize;
 
 const PATH: &str = "/api/v1/scrub";
@@ -78,13 +79,13 @@ async fn round(place: &Place, rate: Option<u64>) -> Result<ScrubStatus, Refusal>
 
 fn tally(tally: &ScrubTally) -> String {
     format!(
-        "{} rows, {} blobs of {} bytes: {} damaged, {} unreadable, {} rows in contradiction, {} in quarantine before",
-        tally.rows,
-        tally.blobs,
-        tally.bytes,
+        "{}, {} of {}: {} damaged, {} unreadable, {} in contradiction, {} in quarantine before",
+        count(tally.rows, "row"),
+        count(tally.blobs, "blob"),
+        count(tally.bytes, "byte"),
         tally.damaged,
         tally.unreadable,
-        tally.broken,
+        count(tally.broken, "row"),
         tally.quarantined
     )
 }

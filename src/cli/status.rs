@@ -29,7 +29,11 @@ async fn status(place: &Place) -> Result<Status, Refusal> {
 
 fn as_text(status: &Status) -> String {
     let Status { version, store, format, health, space_available, space_total } = status;
-    let health = health.why.as_deref().map_or_else(|| "ready".to_owned(), |why| format!("not ready: {why}"));
+    let health = match (health.ready, &health.why) {
+        (true, None) => "ready".to_owned(),
+        (true, Some(why)) => format!("ready, but takes no pushes: {why}"),
+        (false, why) => format!("not ready: {}", why.as_deref().unwrap_or("it does not say why")),
+    };
     format!(
         "strata {version}, store {store}, format {format}\n{health}\n\
          {space_available} of {space_total} bytes are free\n"

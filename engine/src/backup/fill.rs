@@ -146,6 +146,9 @@ impl Filled {
 /// Makes `target` a directory with the marker and nothing else.
 fn prepare(target: &Path, data_dir: &Path) -> Result<(), EngineError> {
     let refused = |why| Err(EngineError::BackupTarget { path: target.to_owned(), why });
+    if fs::metadata(target).is_ok_and(|found| !found.is_dir()) {
+        return refused("it is no directory");
+    }
     fs::create_dir_all(target).map_err(|error| failed(target, error))?;
     let real = |path: &Path| fs::canonicalize(path).map_err(|error| failed(path, error));
     if real(target)?.starts_with(real(data_dir)?) {

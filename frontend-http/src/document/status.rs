@@ -12,7 +12,7 @@ pub struct Status {
     pub store: String,
     /// Version of the format of the data directory.
     pub format: u32,
-    /// Whether the store takes writes.
+    /// Whether the store serves reads and writes.
     pub health: Health,
     /// Free space for the data directory, bytes.
     pub space_available: u64,
@@ -20,12 +20,12 @@ pub struct Status {
     pub space_total: u64,
 }
 
-/// Whether a store takes writes.
+/// Whether a store serves, as `/readyz` says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    /// `true` where reads and writes are served.
+    /// `true` where requests are served: all of them, or, where there is a reason below, all but pushes.
     pub ready: bool,
-    /// Where it is not: why, and what to do.
+    /// Why pushes are refused, and what to do.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub why: Option<String>,
 }
@@ -45,10 +45,10 @@ impl From<registry::Status> for Status {
 
 impl From<registry::Health> for Health {
     fn from(health: registry::Health) -> Self {
+        let told = |why: String| Some(crate::handler::health::without_paths(&why));
         match health {
-            registry::Health::ReadOnly { why } | registry::Health::Full { why } => {
-                Self { ready: false, why: Some(crate::handler::health::without_paths(&why)) }
-            }
+            registry::Health::ReadOnly { why } => Self { ready: false, why: told(why) },
+            registry::Health::Full { why } => Self { ready: true, why: told(why) },
             _ => Self { ready: true, why: None },
         }
     }
