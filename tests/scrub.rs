@@ -14,6 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
+use strata_harness::operator::url;
 use strata_harness::random::noise;
 use strata_harness::registry::files;
 use strata_harness::{Request, Response, TestRegistry, binary, process, registry, sha256, wait};
@@ -57,10 +58,6 @@ fn answered(response: Response, status: u16) -> Response {
 #[track_caller]
 fn refused(response: Response, status: u16, code: &str) {
     assert_eq!(answered(response, status).error_codes(), [code]);
-}
-
-fn url(registry: &TestRegistry) -> String {
-    format!("http://{}", registry.endpoint().address)
 }
 
 fn scrub(registry: &TestRegistry) -> Output {
@@ -153,6 +150,54 @@ fn a_data_directory_is_scrubbed_without_a_server() {
     registry.repository("a/b").expect_blob(&digest, &bytes);
     let busy = run(&["scrub"]);
     assert_eq!(code(&busy), Some(2), "{busy:?}");
+}
+
+#[test]
+fn all_in_quarantine_is_listed_with_its_repositories_and_looked_at_again_at_once() {
+    let mut registry = registry!().damaged_at_end().start();
+    let (bytes, other) = (noise(1, 700_000), noise(2, 20_000));
+    let digest = sha256(&bytes);
+    for number in 0..23 {
+        registry.repository(&format!("r/{number:02}")).push_blob(&bytes);
+    }
+    registry.repository("a/b").push_blob(&other);
+    let server = url(&registry);
+    let run = |place: &[&str], arguments: &[&str]| {
+        let output = process::run(&binary!(), &[arguments, place].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let all = ["quarantine", "recheck", "--all"];
+    assert_eq!(
+        run(&["--server", &server], &all),
+        (Some(0), "0 blobs back in service; 0 still damaged, 0 unreadable\n".into())
+    );
+    flip(&registry, &bytes);
+    flip(&registry, &other);
+    scrub_expect(&registry, 1);
+    let listed = answered(registry.endpoint().get("/api/v1/quarantine"), 200).json();
+    let blobs = listed["blobs"].as_array().expect("a list");
+    let blob = blobs.iter().find(|blob| blob["digest"] == *digest).expect("the blob");
+    assert_eq!(
+        (blob["repositories"][0].as_str(), blob["repositories_total"].as_u64()),
+        (Some("r/00"), Some(23))
+    );
+    assert_eq!(blob["repositories"].as_array().map(Vec::len), Some(20));
+    let (code, text) = run(&["--server", &server], &["quarantine", "list"]);
+    assert_eq!(code, Some(0));
+    assert!(text.contains("r/18, r/19 and 3 more\n") && text.contains("content, in a/b\n"), "{text}");
+    assert!(text.ends_with("2 blobs are in quarantine\n"), "{text}");
+    flip_back(&registry, &bytes);
+    let (code, text) = run(&["--server", &server], &all);
+    assert_eq!((code, &*text), (Some(1), "1 blob back in service; 1 still damaged, 0 unreadable\n"));
+    registry.repository("r/00").expect_blob(&digest, &bytes);
+    // The same without a server.
+    registry.stop();
+    let data = registry.data().to_str().expect("a path in UTF-8").to_owned();
+    let (code, text) = run(&["--data", &data, "--json"], &all);
+    assert_eq!((code, &*text), (Some(1), "{\"released\":0,\"damaged\":1,\"unreadable\":0}\n"));
+    let (_, text) = run(&["--data", &data], &["quarantine", "list"]);
+    assert!(text.ends_with("in a/b\n1 blob is in quarantine\n"), "{text}");
+    assert_eq!(run(&["--data", &data], &["quarantine", "recheck"]).0, Some(2));
 }
 
 /// Undoes [`flip`] of a blob that is a file.

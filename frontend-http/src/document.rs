@@ -14,7 +14,7 @@ mod status;
 pub use backup::{Backup, BackupRequest, Backups};
 pub use deleted::{Deletion, Deletions, Removed, RestoreRequest};
 pub use gc::{GcAnswer, GcCounts, GcPlan, GcRemoval, GcReport, GcRequest, GcStatus, GcTally, REMOVALS_MAX};
-pub use quarantine::{QUARANTINED_MAX, Quarantine, QuarantinedBlob, Rechecked, Repaired};
+pub use quarantine::{QUARANTINED_MAX, Quarantine, QuarantinedBlob, Rechecked, RecheckedAll, Repaired};
 pub use scrub::{ScrubFinding, ScrubRequest, ScrubRound, ScrubStarted, ScrubStatus, ScrubTally};
 pub use status::{Health, Status};
 

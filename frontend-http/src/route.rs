@@ -80,6 +80,8 @@ endpoints! {
     Scrub = "/api/v1/scrub", "GET, HEAD, POST";
     /// Blobs in quarantine.
     Quarantine = "/api/v1/quarantine", "GET, HEAD";
+    /// Another look at all of them. Before the next, whose parameter would take its last segment.
+    QuarantineRecheckAll = "/api/v1/quarantine/recheck", "POST";
     /// A blob that is given up, or given good bytes.
     QuarantinedBlob = "/api/v1/quarantine/{digest}", "PUT, DELETE";
     /// Another look at a blob.

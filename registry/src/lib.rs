@@ -41,6 +41,7 @@ pub use manifest::{ManifestPutDone, ManifestRead, ManifestStat, PutManifest};
 pub use page::{Page, ReferrerPage, RepositoryPage, TagPage};
 pub use registry::Registry;
 pub use removal::Removed;
+pub use scrub::{QuarantinedBlob, REPOSITORIES_COUNTED_MAX, REPOSITORIES_NAMED_MAX, RecheckTally};
 pub use standing::Standing;
 pub use status::Status;
 pub use strata_engine::Backup;

@@ -3,12 +3,41 @@
 
 use crate::context::Context;
 use crate::error::RegistryError;
-use crate::registry::{Registry, Result};
+use crate::registry::{Registry, Result, away};
 use crate::upload::{UploadBody, receive_whole};
 use strata_engine::meta::{GcItem, StoredBlob};
 use strata_engine::quarantine::Rechecked;
 use strata_engine::scrub::ScrubStatus;
-use strata_types::Digest;
+use strata_types::{Digest, RepositoryName};
+
+/// Most repositories that are named with a blob in quarantine.
+pub const REPOSITORIES_NAMED_MAX: usize = 20;
+/// Most that are counted.
+pub const REPOSITORIES_COUNTED_MAX: usize = 1000;
+
+/// A blob in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedBlob {
+    /// The blob.
+    pub digest: Digest,
+    /// What is known of it.
+    pub stored: StoredBlob,
+    /// The repositories that link it, the first [`REPOSITORIES_NAMED_MAX`] by name: whoever pushes it to one of them heals it.
+    pub repositories: Vec<RepositoryName>,
+    /// How many there are; [`REPOSITORIES_COUNTED_MAX`] stands for that many or more.
+    pub total: usize,
+}
+
+/// What another look at all blobs in quarantine came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecheckTally {
+    /// Blobs that are sound, and back in service.
+    pub released: u64,
+    /// Blobs whose bytes are bad; they stay.
+    pub damaged: u64,
+    /// Blobs that the device refuses to read; they stay.
+    pub unreadable: u64,
+}
 
 impl Registry {
     /// Begins a round of the scrub, if none is under way, and tells its number. With `rate` this round goes so many bytes a second fast;
@@ -30,7 +59,7 @@ impl Registry {
         Ok(self.engine().scrub_status())
     }
 
-    /// Blobs in quarantine, in the order of digests, behind `after`, at most `limit`.
+    /// Blobs in quarantine, in the order of digests, behind `after`, at most `limit`, and where each is linked.
     ///
     /// # Errors
     /// [`RegistryError::OperatorsOnly`]; the store's condition.
@@ -39,9 +68,49 @@ impl Registry {
         ctx: &Context,
         after: Option<&Digest>,
         limit: usize,
-    ) -> Result<Vec<(Digest, StoredBlob)>> {
+    ) -> Result<Vec<QuarantinedBlob>> {
         ctx.authorize_operator()?;
-        self.engine().quarantined(after, limit).map_err(RegistryError::store)
+        let (registry, after) = (self.clone(), after.copied());
+        away(move || {
+            let found = registry.engine().quarantined(after.as_ref(), limit).map_err(RegistryError::store)?;
+            found.into_iter().map(|(digest, stored)| registry.linked(digest, stored)).collect()
+        })
+        .await
+    }
+
+    fn linked(&self, digest: Digest, stored: StoredBlob) -> Result<QuarantinedBlob> {
+        let names = self.view()?.blob_repositories(&digest, None, REPOSITORIES_COUNTED_MAX);
+        let mut repositories = names.map_err(RegistryError::store)?;
+        let total = repositories.len();
+        repositories.truncate(REPOSITORIES_NAMED_MAX);
+        Ok(QuarantinedBlob { digest, stored, repositories, total })
+    }
+
+    /// Looks again at every blob in quarantine, as [`recheck_blob`](Self::recheck_blob) does at one.
+    ///
+    /// # Errors
+    /// [`RegistryError::OperatorsOnly`]; the store's condition. What was released before stays so.
+    pub async fn recheck_quarantine(&self, ctx: &Context) -> Result<RecheckTally> {
+        const PAGE: usize = 256;
+        ctx.authorize_operator()?;
+        let mut tally = RecheckTally::default();
+        let mut after = None;
+        loop {
+            let page = self.engine().quarantined(after.as_ref(), PAGE).map_err(RegistryError::store)?;
+            for (digest, _) in &page {
+                match self.engine().recheck_blob(digest).await.map_err(RegistryError::store)? {
+                    Some(Rechecked::Sound | Rechecked::Released) => tally.released += 1,
+                    Some(Rechecked::Damaged { .. }) => tally.damaged += 1,
+                    Some(_) => tally.unreadable += 1,
+                    // Discarded meanwhile.
+                    None => {}
+                }
+            }
+            match page.last() {
+                Some((last, _)) if page.len() == PAGE => after = Some(*last),
+                _ => return Ok(tally),
+            }
+        }
     }
 
     /// Reads a blob, in quarantine or not, and puts it where it belongs.

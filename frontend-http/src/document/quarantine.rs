@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use strata_registry as registry;
-use strata_types::Digest;
 
 /// Most blobs that an answer lists.
 pub const QUARANTINED_MAX: usize = 1000;
@@ -27,6 +26,23 @@ pub struct QuarantinedBlob {
     pub since_millis: u64,
     /// What was found: `missing`, `length`, `content` or `unreadable`.
     pub damage: String,
+    /// Repositories that it can be read in, twenty at most, by name: a push of the blob to one of them heals it.
+    #[serde(default)]
+    pub repositories: Vec<String>,
+    /// How many there are; 1000 stands for so many or more.
+    #[serde(default)]
+    pub repositories_total: u64,
+}
+
+/// Answer of `POST /api/v1/quarantine/recheck`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecheckedAll {
+    /// Blobs that are sound, and back in service.
+    pub released: u64,
+    /// Blobs whose bytes are bad; they stay in quarantine.
+    pub damaged: u64,
+    /// Blobs that the device refuses to read; they stay in quarantine.
+    pub unreadable: u64,
 }
 
 /// Answer of `POST /api/v1/quarantine/{digest}/recheck`.
@@ -49,19 +65,28 @@ pub struct Repaired {
 
 impl Quarantine {
     /// A page of blobs, of which one more than [`QUARANTINED_MAX`] was asked for.
-    pub fn page(mut found: Vec<(Digest, registry::StoredBlob)>) -> Self {
+    pub fn page(mut found: Vec<registry::QuarantinedBlob>) -> Self {
         let more = found.len() > QUARANTINED_MAX;
         found.truncate(QUARANTINED_MAX);
-        let blob = |(digest, stored): (Digest, registry::StoredBlob)| {
-            let quarantine = stored.quarantine?;
+        let blob = |blob: registry::QuarantinedBlob| {
+            let quarantine = blob.stored.quarantine?;
             Some(QuarantinedBlob {
-                digest: digest.to_string(),
-                size: stored.record.size,
+                digest: blob.digest.to_string(),
+                size: blob.stored.record.size,
                 since_millis: quarantine.at.0,
                 damage: quarantine.damage.as_str().to_owned(),
+                repositories: blob.repositories.iter().map(ToString::to_string).collect(),
+                repositories_total: blob.total as u64,
             })
         };
         Self { blobs: found.into_iter().filter_map(blob).collect(), more }
+    }
+}
+
+impl From<registry::RecheckTally> for RecheckedAll {
+    fn from(tally: registry::RecheckTally) -> Self {
+        let registry::RecheckTally { released, damaged, unreadable } = tally;
+        Self { released, damaged, unreadable }
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) async fn dispatch(
         (Endpoint::Scrub, "GET") => scrub::get(exchange),
         (Endpoint::Scrub, "POST") => scrub::start(exchange, body).await,
         (Endpoint::Quarantine, "GET") => quarantine::list(exchange).await,
+        (Endpoint::QuarantineRecheckAll, "POST") => quarantine::recheck_all(exchange, body).await,
         (Endpoint::QuarantinedBlob, "PUT") => quarantine::repair(exchange, body).await,
         (Endpoint::QuarantinedBlob, "DELETE") => quarantine::discard(exchange).await,
         (Endpoint::QuarantineRecheck, "POST") => quarantine::recheck(exchange, body).await,

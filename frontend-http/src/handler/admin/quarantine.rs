@@ -2,7 +2,7 @@
 
 use super::found;
 use crate::body::RequestBody;
-use crate::document::{QUARANTINED_MAX, Quarantine, Rechecked, Repaired};
+use crate::document::{QUARANTINED_MAX, Quarantine, Rechecked, RecheckedAll, Repaired};
 use crate::error::Refusal;
 use crate::exchange::Exchange;
 use crate::response::{Response, empty};
@@ -23,6 +23,16 @@ pub(crate) async fn recheck(exchange: &Exchange<'_>, body: &mut RequestBody) -> 
     let _: crate::document::Nothing = exchange.json(body).await?;
     let rechecked = exchange.registry().recheck_blob(&exchange.context, &exchange.digest()?).await?;
     Ok(found(&Rechecked::from(rechecked)))
+}
+
+/// `POST /api/v1/quarantine/recheck`: all of them, answered when that is done.
+pub(crate) async fn recheck_all(
+    exchange: &Exchange<'_>,
+    body: &mut RequestBody,
+) -> Result<Response, Refusal> {
+    let _: crate::document::Nothing = exchange.json(body).await?;
+    let tally = exchange.registry().recheck_quarantine(&exchange.context).await?;
+    Ok(found(&RecheckedAll::from(tally)))
 }
 
 /// `DELETE /api/v1/quarantine/{digest}`: gives the blob up.
