@@ -11,26 +11,9 @@
 use serde_json::Value;
 use std::process::Output;
 use strata_harness::image::{EMPTY_JSON, artifact, index};
-use strata_harness::{
-    Algorithm, Endpoint, Image, Repository, Request, Response, TestRegistry, binary, process, registry,
-};
-
-/// An answer of the operator's API, which is no part of the distribution protocol.
-#[track_caller]
-fn done(answer: &Response) -> Value {
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
-}
-
-#[track_caller]
-fn told(answer: &Response, status: u16, code: &str) -> Value {
-    assert_eq!(
-        (answer.status, answer.json()["errors"][0]["code"].as_str()),
-        (status, Some(code)),
-        "{answer:?}"
-    );
-    answer.json()
-}
+use strata_harness::operator::{done, expect_text, told, url};
+use strata_harness::random::noise;
+use strata_harness::{Algorithm, Endpoint, Image, Repository, Request, Response, binary, process, registry};
 
 fn deleted(endpoint: &Endpoint, query: &str) -> Vec<Value> {
     let answer = done(&endpoint.get(format!("/api/v1/deleted{query}")));
@@ -55,17 +38,6 @@ fn delete(repository: &Repository, endpoint: &Endpoint, reference: &str) -> u64 
 
 fn run(arguments: &[&str]) -> Output {
     process::run(&binary!(), arguments)
-}
-
-fn url(registry: &TestRegistry) -> String {
-    format!("http://{}", registry.endpoint().address)
-}
-
-#[track_caller]
-fn expect_text(output: &Output, code: i32) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "stdout:\n{out}\nstderr:\n{err}");
-    if code == 0 { out.into_owned() } else { err.into_owned() }
 }
 
 fn expect_image(repository: &Repository, reference: &str, image: &Image) {
@@ -136,6 +108,8 @@ fn a_tag_that_moved_on_is_taken_back_by_force_only() {
     let of_manifest = delete(&repository, &endpoint, &old.manifest.digest());
     let refused = told(&restore(&endpoint, of_tag, "{}"), 409, "CONFLICT");
     assert_eq!(refused["errors"][0]["detail"]["missing"][0]["digest"], old.manifest.digest());
+    let message = refused["errors"][0]["message"].as_str().expect("a text");
+    assert!(message.contains("deleted itself is restored first"), "{message}");
     done(&restore(&endpoint, of_manifest, "{}"));
     done(&restore(&endpoint, of_tag, "{}"));
     expect_image(&repository, "v1", &old);
@@ -216,6 +190,40 @@ fn the_command_line_lists_and_restores_with_and_without_a_server() {
     assert!(unknown.contains("there is no deletion"), "{unknown}");
     registry.start();
     expect_image(&registry.repository("a/b"), "two", &image);
+}
+
+#[test]
+fn what_is_in_quarantine_is_told_by_a_restore() {
+    let registry = registry!().damaged_at_end().start();
+    let (endpoint, repository) = (registry.endpoint(), registry.repository("a/b"));
+    let layer = noise(1, 700_000);
+    let image = Image::of(1, vec![layer.clone()]);
+    repository.push_image("v1", &image);
+    let ids: Vec<u64> = (0..2)
+        .map(|_| {
+            let id = delete(&repository, &endpoint, "v1");
+            repository.push_manifest("v1", &image.manifest);
+            id
+        })
+        .collect();
+    let of_manifest = delete(&repository, &endpoint, &image.manifest.digest());
+    std::fs::remove_file(registry.data().join(&registry.blob_files()[0])).expect("the file is there");
+    let digest = Algorithm::Sha256.of(&layer);
+    let recheck = Request::post(format!("/api/v1/quarantine/{digest}/recheck"));
+    done(&endpoint.send(&recheck.header("content-type", "application/json").body("{}")));
+    let restored = done(&restore(&endpoint, of_manifest, "{}"));
+    assert_eq!(
+        (restored["quarantined"][0].as_str(), restored["kind"].as_str()),
+        (Some(&*digest), Some("manifest"))
+    );
+    endpoint.get(repository.blob(&digest)).expect(404);
+    let told =
+        expect_text(&run(&["deleted", "restore", &ids[0].to_string(), "--server", &url(&registry)]), 0);
+    assert!(told.contains(&format!("pushed again: {digest}")), "{told}");
+    repository.push_blob(&layer);
+    expect_image(&repository, "v1", &image);
+    let restored = done(&restore(&endpoint, ids[1], "{}"));
+    assert!(restored.get("quarantined").is_none(), "{restored}");
 }
 
 #[test]

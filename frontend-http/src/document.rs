@@ -12,7 +12,7 @@ mod scrub;
 mod status;
 
 pub use backup::{Backup, BackupRequest, Backups};
-pub use deleted::{Deletion, Deletions, Removed, RestoreRequest};
+pub use deleted::{Deletion, Deletions, Removed, RestoreRequest, Restored};
 pub use gc::{GcAnswer, GcCounts, GcPlan, GcRemoval, GcReport, GcRequest, GcStatus, GcTally, REMOVALS_MAX};
 pub use quarantine::{QUARANTINED_MAX, Quarantine, QuarantinedBlob, Rechecked, RecheckedAll, Repaired};
 pub use scrub::{ScrubFinding, ScrubRequest, ScrubRound, ScrubStarted, ScrubStatus, ScrubTally};

@@ -4,11 +4,13 @@ use crate::context::{Action, Context};
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
 use strata_engine::UnixMillis;
-use strata_engine::meta::{Lost, Restore, TrashRecord, Trashed, View};
+use strata_engine::meta::{EdgeRole, Lost, Restore, TrashRecord, Trashed, View};
 use strata_types::{Digest, Reference, RepositoryName, Tag};
 
 /// Most deletions of a page.
 pub const DELETIONS_MAX: usize = 1000;
+/// Most blobs in quarantine that a [`Restored`] names.
+pub const QUARANTINED_NAMED_MAX: usize = 100;
 /// Rows that are looked through for one page, where only those of one repository are wanted.
 const ROWS_MAX: usize = 10_000;
 
@@ -42,6 +44,15 @@ pub struct DeletionPage {
     pub deletions: Vec<Deletion>,
     /// Where more may follow: ask again behind this number. The next page can be empty.
     pub next: Option<u64>,
+}
+
+/// A deletion that was undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// The deletion.
+    pub deletion: Deletion,
+    /// Blobs of the manifest that are in quarantine, at most [`QUARANTINED_NAMED_MAX`]: they are not served before somebody pushes them.
+    pub quarantined: Vec<Digest>,
 }
 
 impl Deletion {
@@ -130,12 +141,13 @@ impl Registry {
     }
 
     /// Undoes a deletion: the manifest comes back with its tags and its place among the referrers, or the tag. Tags that stand for
-    /// something else by now are moved only by `force`.
+    /// something else by now are moved only by `force`. That blobs of it are in quarantine is no reason against it: a push of them heals
+    /// what was restored, and it is told.
     ///
     /// # Errors
     /// [`RegistryError::DeletionUnknown`]; [`RegistryError::RestoreIncomplete`] where something that it needs is gone;
     /// [`RegistryError::TagsTaken`]; [`RegistryError::Denied`]; [`RegistryError::Contended`] and the store's condition.
-    pub async fn restore(&self, ctx: &Context, number: u64, force: bool) -> Result<Deletion> {
+    pub async fn restore(&self, ctx: &Context, number: u64, force: bool) -> Result<Restored> {
         let since = self.engine().undoable_since();
         let restored = self
             .transact(ctx, |view, batch| {
@@ -149,7 +161,29 @@ impl Registry {
             })
             .await?;
         self.counters().deletions_undone.add(1);
-        Ok(self.deletion(number, *restored))
+        let quarantined = self.quarantined_of(&restored.repository, &restored.digest)?;
+        Ok(Restored { deletion: self.deletion(number, *restored), quarantined })
+    }
+
+    /// Blobs in quarantine that a manifest holds by itself.
+    fn quarantined_of(&self, repository: &RepositoryName, manifest: &Digest) -> Result<Vec<Digest>> {
+        let view = self.view()?;
+        let edges = view.edges(repository, manifest).map_err(RegistryError::store)?.unwrap_or_default();
+        let mut quarantined = Vec::new();
+        for edge in edges.as_slice() {
+            if !matches!(edge.role, EdgeRole::Config | EdgeRole::Layer) {
+                continue;
+            }
+            let stored = view.stored_blob(&edge.digest).map_err(RegistryError::store)?;
+            let is_bad = stored.is_some_and(|stored| stored.quarantine.is_some());
+            if is_bad && quarantined.len() < QUARANTINED_NAMED_MAX {
+                quarantined.push(edge.digest);
+            }
+        }
+        // A blob can be configuration and layer in one.
+        quarantined.sort_unstable();
+        quarantined.dedup();
+        Ok(quarantined)
     }
 }
 

@@ -33,7 +33,7 @@ mod upload;
 pub use blob::{BlobBody, BlobFile, BlobRead, BlobStat, IdleBlobFile};
 pub use config::RegistryConfig;
 pub use context::{Context, Principal};
-pub use deleted::{DELETIONS_MAX, Deletion, DeletionPage};
+pub use deleted::{DELETIONS_MAX, Deletion, DeletionPage, QUARANTINED_NAMED_MAX, Restored};
 pub use error::{BodyError, ErrorEntry, MissingReference, RegistryError};
 pub use figures::{Figure, FigureKind};
 pub use health::Health;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use strata_frontend_http::document::{Deletion, Deletions, RestoreRequest};
+use strata_frontend_http::document::{Deletion, Deletions, RestoreRequest, Restored};
 use strata_registry::{DELETIONS_MAX, RepositoryName};
 
 use super::place::{Place, PlaceArguments, Refusal, context};
@@ -57,9 +57,7 @@ pub(super) fn run(command: &DeletedCommand) -> ExitCode {
         DeletedCommand::Restore(arguments) => {
             let (id, request) = (arguments.id, RestoreRequest { force: arguments.force });
             match arguments.place.ask(async |place| restore(place, id, request).await) {
-                Ok(restored) => {
-                    arguments.place.show(&restored, |restored| format!("restored {}\n", line(restored)))
-                }
+                Ok(restored) => arguments.place.show(&restored, restored_text),
                 Err(refusal) => refusal.report(),
             }
         }
@@ -103,11 +101,19 @@ async fn page(
     }
 }
 
-async fn restore(place: &Place, id: u64, request: RestoreRequest) -> Result<Deletion, Refusal> {
+async fn restore(place: &Place, id: u64, request: RestoreRequest) -> Result<Restored, Refusal> {
     match place {
         Place::Server(client) => Ok(client.post(&format!("{PATH}/{id}/restore"), &request).await?),
         Place::Directory(opened) => Ok(opened.registry.restore(&context(), id, request.force).await?.into()),
     }
+}
+
+fn restored_text(restored: &Restored) -> String {
+    let mut text = format!("restored {}\n", line(&restored.deletion));
+    for digest in &restored.quarantined {
+        let _ = writeln!(text, "in quarantine, and not served before it is pushed again: {digest}");
+    }
+    text
 }
 
 fn list_text(found: &Deletions) -> String {

@@ -47,6 +47,17 @@ pub struct RestoreRequest {
     pub force: bool,
 }
 
+/// Answer of `POST /api/v1/deleted/{id}/restore`: the deletion that was undone, and what is still to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// What was restored.
+    #[serde(flatten)]
+    pub deletion: Deletion,
+    /// Blobs of the manifest that are in quarantine, a hundred at most: they are not served before somebody pushes them again.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub quarantined: Vec<String>,
+}
+
 /// Answer of `DELETE /api/v1/repositories/{name}` and `DELETE /api/v1/registries/{registry}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
@@ -79,6 +90,13 @@ impl From<registry::Deletion> for Deletion {
             media_type: deletion.media_type,
             size: deletion.size,
         }
+    }
+}
+
+impl From<registry::Restored> for Restored {
+    fn from(restored: registry::Restored) -> Self {
+        let quarantined = restored.quarantined.iter().map(ToString::to_string).collect();
+        Self { deletion: restored.deletion.into(), quarantined }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::found;
 use crate::body::RequestBody;
-use crate::document::{Deletion, Deletions, RestoreRequest};
+use crate::document::{Deletions, RestoreRequest, Restored};
 use crate::error::Refusal;
 use crate::exchange::Exchange;
 use crate::page;
@@ -29,7 +29,7 @@ pub(crate) async fn restore(exchange: &Exchange<'_>, body: &mut RequestBody) -> 
     let request: RestoreRequest = exchange.json(body).await?;
     let number = number(exchange.parameter())?;
     let restored = exchange.registry().restore(&exchange.context, number, request.force).await?;
-    Ok(found(&Deletion::from(restored)))
+    Ok(found(&Restored::from(restored)))
 }
 
 fn number(text: &str) -> Result<u64, Refusal> {

@@ -33,7 +33,7 @@ impl Model {
         let restored = self.runtime.block_on(registry.restore(&self.ctx, deletion.number, force));
         match restored {
             Ok(done) => {
-                assert_eq!(done.number, deletion.number);
+                assert_eq!(done.deletion.number, deletion.number);
                 self.restored(deletion);
             }
             Err(RegistryError::RestoreIncomplete { lost, .. }) => {
