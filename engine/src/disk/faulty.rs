@@ -1,4 +1,4 @@
-//! A disk that fails on order: the n-th operation of a kind gives a chosen error, or takes only part of a write.
+//! A disk that fails on order: the n-th operation of a kind gives a chosen error, takes only part of a write, or hangs until it is let go.
 //!
 //! For tests only; wraps any other disk.
 
@@ -6,7 +6,7 @@ use super::{DirEntry, Disk, DiskFile, OpenMode, Request, Space, Work};
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Kinds of operation that can be told to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,58 @@ struct Order {
 struct Plan {
     orders: Vec<Order>,
     failures: u64,
+    hang: Option<Hang>,
+}
+
+/// An operation that is to hang.
+#[derive(Debug)]
+struct Hang {
+    operation: Operation,
+    /// Operations of the kind that do not.
+    countdown: u64,
+    latch: Arc<Latch>,
+}
+
+/// Where an operation hangs.
+struct Latch {
+    open: Mutex<bool>,
+    opened: Condvar,
+    reached: Box<dyn Fn() + Send + Sync>,
+}
+
+impl std::fmt::Debug for Latch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Latch").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
+impl Latch {
+    fn wait(&self) {
+        (self.reached)();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*open {
+            open = self.opened.wait(open).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// An operation that hangs, or is going to: until it is let go, or this is dropped.
+#[derive(Debug)]
+#[must_use = "an operation hangs only as long as this lives"]
+pub struct Hanging(Arc<Latch>);
+
+impl Hanging {
+    /// Lets the operation go on.
+    pub fn let_go(&self) {
+        *self.0.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.opened.notify_all();
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.let_go();
+    }
 }
 
 impl Plan {
@@ -78,6 +130,21 @@ impl Plan {
     fn peek(&self, operation: Operation) -> Option<Fault> {
         let order = self.orders.iter().find(|order| order.operation == operation && order.times > 0)?;
         (order.countdown == 0).then_some(order.fault)
+    }
+
+    /// Whether the next operation of the kind hangs.
+    fn hangs(&self, operation: Operation) -> bool {
+        self.hang.as_ref().is_some_and(|hang| hang.operation == operation && hang.countdown == 0)
+    }
+
+    /// Where the next operation of the kind hangs, if it does; the one after it does not.
+    fn next_latch(&mut self, operation: Operation) -> Option<Arc<Latch>> {
+        let hang = self.hang.as_mut().filter(|hang| hang.operation == operation)?;
+        if hang.countdown > 0 {
+            hang.countdown -= 1;
+            return None;
+        }
+        self.hang.take().map(|hang| hang.latch)
     }
 
     fn next(&mut self, operation: Operation) -> Option<Fault> {
@@ -111,10 +178,26 @@ impl FaultyDisk {
         plan.orders.push(Order { operation, fault, countdown, times });
     }
 
+    /// Lets `operation` go on `countdown` times; the next one hangs, after it called `reached`, until it is let go. Others of its kind, and
+    /// reads of what is in memory, never hang.
+    pub fn hang(
+        &self,
+        operation: Operation,
+        countdown: u64,
+        reached: impl Fn() + Send + Sync + 'static,
+    ) -> Hanging {
+        let latch = Latch { open: Mutex::new(false), opened: Condvar::new(), reached: Box::new(reached) };
+        let latch = Arc::new(latch);
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.hang = Some(Hang { operation, countdown, latch: Arc::clone(&latch) });
+        Hanging(latch)
+    }
+
     /// Forgets all orders and returns how many failures there were.
     pub fn heal(&self) -> u64 {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         plan.orders.clear();
+        plan.hang = None;
         std::mem::take(&mut plan.failures)
     }
 
@@ -124,7 +207,13 @@ impl FaultyDisk {
 }
 
 fn meet(plan: &Mutex<Plan>, operation: Operation) -> io::Result<Option<Fault>> {
-    let fault = plan.lock().unwrap_or_else(PoisonError::into_inner).next(operation);
+    let (latch, fault) = {
+        let mut plan = plan.lock().unwrap_or_else(PoisonError::into_inner);
+        (plan.next_latch(operation), plan.next(operation))
+    };
+    if let Some(latch) = latch {
+        latch.wait();
+    }
     match fault {
         Some(Fault::Eio) => Err(io::Error::from_raw_os_error(libc::EIO)),
         Some(Fault::Enospc) => Err(io::Error::from_raw_os_error(libc::ENOSPC)),
@@ -189,6 +278,10 @@ impl DiskFile for FaultyFile {
     }
 
     fn read_at_cached(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if self.plan.lock().unwrap_or_else(PoisonError::into_inner).hangs(Operation::Read) {
+            // It would wait for the device.
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let short = meet(&self.plan, Operation::Read)?.is_some();
         let len = if short { half(buffer.len()) } else { buffer.len() };
         self.inner.read_at_cached(buffer.get_mut(..len).unwrap_or_default(), offset)
@@ -237,7 +330,20 @@ impl DiskFile for FaultyFile {
             Work::Write { .. } => Operation::Write,
             Work::Sync => Operation::Sync,
         };
-        let next = self.plan.lock().unwrap_or_else(PoisonError::into_inner).peek(operation);
+        let (latch, next) = {
+            let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+            (plan.next_latch(operation), plan.peek(operation))
+        };
+        if let Some(latch) = latch {
+            let inner = Arc::clone(&self.inner);
+            std::thread::spawn(move || {
+                latch.wait();
+                if let Err(request) = inner.begin(request) {
+                    request.run(&*inner);
+                }
+            });
+            return Ok(());
+        }
         if matches!(next, Some(Fault::Eintr | Fault::Short)) {
             return Err(request);
         }
