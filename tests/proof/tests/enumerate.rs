@@ -100,6 +100,36 @@ const COMPACTION: Scenario = Scenario {
     steps: &[COLLECT, push(1, 4), LATER, COLLECT, push(0, 5), push(0, 2), COLLECT],
 };
 
+/// Two segments of which most is dead and some lives: frames move together, and others when what those moved to is mostly dead itself.
+const MOVES: Scenario = Scenario {
+    kind: 1,
+    before: &[
+        push(0, 10),
+        push(0, 1),
+        push(0, 4),
+        put(0, 2, Some(0)),
+        push(0, 5),
+        push(0, 3),
+        push(0, 11),
+        push(0, 0),
+        put(0, 13, Some(1)),
+        put(0, 0, Some(2)),
+        LATER,
+    ],
+    steps: &[
+        COLLECT,
+        push(1, 4),
+        Step::DeleteManifest { repository: 0, manifest: 2 },
+        push(0, 5),
+        LATER,
+        COLLECT,
+        push(1, 10),
+        COLLECT,
+    ],
+};
+/// Bytes of the five frames.
+const MOVES_BYTES: u64 = 33 + 9 + 60_000 + 1;
+
 /// Deletions are undone, a repository goes and comes back.
 const UNDO: Scenario = Scenario {
     kind: 0,
@@ -172,6 +202,17 @@ fn a_sweep_survives_any_cut() {
 #[test]
 fn compaction_survives_any_cut() {
     cuts(&COMPACTION);
+}
+
+#[test]
+fn frames_that_move_survive_any_cut() {
+    assert!(MOVES.bytes_moved() >= MOVES_BYTES, "the scenario moves what it is about");
+    cuts(&MOVES);
+}
+
+#[test]
+fn frames_that_move_meet_any_fault() {
+    faults(&MOVES);
 }
 
 #[test]

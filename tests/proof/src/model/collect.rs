@@ -31,7 +31,10 @@ impl Model {
             Some(steps) => engine.sweep(steps as u64),
         };
         let whole = match outcome {
-            Ok(report) => !report.stopped && !self.faulty,
+            Ok(report) => {
+                self.bytes_moved += report.bytes_moved;
+                !report.stopped && !self.faulty
+            }
             Err(error) => {
                 assert!(self.faulty, "{error}");
                 false

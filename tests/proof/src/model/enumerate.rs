@@ -28,6 +28,18 @@ impl Scenario {
         model
     }
 
+    /// How many bytes of live frames move from segment to segment, if nothing disturbs the scenario.
+    pub fn bytes_moved(&self) -> u64 {
+        let mut model = self.set();
+        let before = model.bytes_moved;
+        for step in self.steps {
+            model.step(*step);
+        }
+        let moved = model.bytes_moved - before;
+        model.finish();
+        moved
+    }
+
     /// Cuts the power at disk operation or commit number `at` of the scenario, and again in the recovery after it. Whether the scenario
     /// came to its end before.
     pub fn cut_at(&self, at: u64, cut: Cut) -> bool {

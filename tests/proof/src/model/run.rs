@@ -27,6 +27,8 @@ pub struct Model {
     pub(super) sessions: Vec<Session>,
     /// Whether the disk has been told to fail: requests may then be refused.
     pub(super) faulty: bool,
+    /// Bytes that garbage collection has moved from segment to segment.
+    pub(super) bytes_moved: u64,
     /// When the store was last opened: what it told clients before, it does not know any more.
     pub(super) opened_at: u64,
 }
@@ -68,6 +70,7 @@ impl Model {
             kept: std::collections::BTreeMap::new(),
             sessions: Vec::new(),
             faulty: false,
+            bytes_moved: 0,
             opened_at: 0,
         };
         model.reopen();
