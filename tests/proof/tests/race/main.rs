@@ -1,8 +1,8 @@
 //! Garbage collection against everybody who wants the same thing at the same time, under a scheduler that tries the orders.
 //!
 //! The verbs, the sweeper and the commit queue are the real ones; before each view and each commit the scheduler decides who goes on.
-//! Some scenes are small enough that every order within a bound is tried; others run in a great many random ones. `STRATA_RACE_ORDERS`
-//! says how many (200 each if it does not).
+//! Some scenes are small enough that every order in which nobody loses his turn more than twice is tried (`STRATA_RACE_PREEMPTIONS` says how often);
+//! others run in a great many random ones. `STRATA_RACE_ORDERS` says how many (200 each if it does not).
 //!
 //! That they look closely enough was seen by a mutation: without the sweeper's expectation that nobody holds the blob
 //! (`expect_not_held`), `a_manifest_of_what_is_swept` and `deletions_beside_the_sweep` fail.
@@ -12,22 +12,34 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a failed expectation is a failed test"
 )]
 
+mod bounded;
 mod port;
 mod scene;
 
+use bounded::Bounded;
 use scene::{Actor, Scene};
-use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Scheduler};
+use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, Runner};
 use std::sync::Arc;
 
 /// Orders of one scene, if nothing else is said.
 const ORDERS: usize = 200;
 
+/// Preemptions that orders are tried out with, if nothing else is said.
+const PREEMPTIONS: usize = 2;
+/// Orders after which a scene is not small any more.
+const SMALL_MAX: usize = 500_000;
+
+fn setting(name: &str) -> Option<usize> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
 fn orders() -> usize {
-    std::env::var("STRATA_RACE_ORDERS").map_or(ORDERS, |text| text.parse().expect("a number"))
+    setting("STRATA_RACE_ORDERS").unwrap_or(ORDERS)
 }
 
 fn under(
@@ -36,7 +48,7 @@ fn under(
     deleted: &'static [(usize, usize)],
     actors: &'static [Actor],
     engine_waits: bool,
-) {
+) -> usize {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
     // A use case that lost several races rests for a moment, by this runtime's clock.
@@ -57,7 +69,7 @@ fn under(
             task.join().unwrap();
         }
         scene.judge();
-    });
+    })
 }
 
 /// Many random orders, evenly chosen and with few changes of who goes on.
@@ -117,13 +129,36 @@ fn two_sweepers() {
     race(&[(0, 1), (0, 2)], &[(0, 1), (0, 2)], &[Actor::Sweep, Actor::Sweep, Actor::Image(0, 2)]);
 }
 
-/// Orders one after another, each once.
+/// Every order in which nobody loses his turn too often, each once.
 fn each_order(
     pushed: &'static [(usize, usize)],
     deleted: &'static [(usize, usize)],
     actors: &'static [Actor],
 ) {
-    under(DfsScheduler::new(Some(2 * orders()), false), pushed, deleted, actors, false);
+    let preemptions = setting("STRATA_RACE_PREEMPTIONS").unwrap_or(PREEMPTIONS);
+    let orders = under(Bounded::new(preemptions, SMALL_MAX), pushed, deleted, actors, false);
+    assert!(orders < SMALL_MAX, "this is no small scene");
+    println!("{actors:?}: {orders} orders with at most {preemptions} preemptions");
+}
+
+#[test]
+fn each_order_of_a_manifest_put() {
+    each_order(RELEASED, RELEASED, &[Actor::Sweep, Actor::Put(0, 1)]);
+}
+
+#[test]
+fn each_order_of_a_tag() {
+    each_order(&[(0, 1)], &[], &[Actor::Sweep, Actor::Tag(0, 1)]);
+}
+
+#[test]
+fn each_order_of_an_index() {
+    each_order(&[(0, 0), (0, 1)], &[], &[Actor::Sweep, Actor::Put(0, 8)]);
+}
+
+#[test]
+fn each_order_of_an_image_that_a_client_was_told_of() {
+    each_order(RELEASED, RELEASED, &[Actor::Sweep, Actor::Image(0, 1)]);
 }
 
 #[test]

@@ -136,7 +136,19 @@ impl MetaStore for Yielding {
             return;
         }
         self.give_way();
-        self.inner.submit(batch, done);
+        if self.engine_waits || !self.is_on() {
+            return self.inner.submit(batch, done);
+        }
+        // What others see must not depend on how fast the queue's thread is, or the same order would go another way the next time.
+        let (told, answered) = std::sync::mpsc::sync_channel(1);
+        let then = move |outcome| {
+            done(outcome);
+            // Whoever submitted waits.
+            let _ = told.send(());
+        };
+        self.inner.submit(batch, Box::new(then));
+        // An error means that the store is gone.
+        let _ = answered.recv();
     }
 
     fn freshness(&self) -> &Arc<Freshness> {
