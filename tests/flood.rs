@@ -218,6 +218,26 @@ fn settings_and_pings_without_end() {
 }
 
 #[test]
+fn a_flood_whose_answers_are_read_is_ended_all_the_same() {
+    let victim = Victim::new("");
+    for frames in [frame(4, 0, 0, b""), frame(6, 0, 0, b"pingping"), frame(2, 0, 1, &[0, 0, 0, 3, 9])] {
+        let mut connection = victim.connect();
+        connection.send_bytes(&[PREFACE, SETTINGS].concat()).expect("a beginning is taken");
+        let mut reader = connection.socket().try_clone().expect("a socket can be shared");
+        let draining = std::thread::spawn(move || {
+            let mut scratch = vec![0; 65_536];
+            while reader.read(&mut scratch).is_ok_and(|count| count > 0) {}
+        });
+        let many = frames.repeat(1 + 65_536 / frames.len());
+        // As many as a quick server would answer for ever.
+        let taken = (0..FLOOD / many.len()).take_while(|_| connection.send_bytes(&many).is_ok()).count();
+        assert!(taken < FLOOD / many.len(), "the server goes on with a client that wants nothing");
+        draining.join().expect("the server has closed the connection");
+    }
+    victim.expect_survived("a flood that reads", Vec::new());
+}
+
+#[test]
 fn a_head_of_endless_continuations() {
     let victim = Victim::new("");
     // HEADERS without END_HEADERS; then frames that each continue it, empty or full.

@@ -7,6 +7,7 @@ use crate::activity::{Activity, Expiry};
 use crate::body::{RequestBody, ResponseBody};
 use crate::connection_metrics::{ListenerMetrics, ServerMetrics};
 use crate::drain::Slot;
+use crate::frame_meter::Metered;
 use crate::lane::{Lane, Leave};
 use crate::limits::HttpLimits;
 use crate::read_budget::ReadBudget;
@@ -231,6 +232,7 @@ async fn h2<H: Handler>(
     overseer: Overseer,
 ) -> Option<Expiry> {
     let peer = service.info.peer;
+    let stream = Metered::new(stream, Arc::clone(&service.activity));
     let connection = h2_builder(overseer.limits()).serve_connection(TokioIo::new(stream), service);
     drive(peer, connection, http2::Connection::graceful_shutdown, overseer).await
 }
