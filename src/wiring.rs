@@ -12,7 +12,7 @@ use strata_engine::{Engine, EngineConfig, EngineError, GcConfig, ScrubConfig};
 use strata_frontend_http::{
     App, AppConfig, HttpConfig, HttpError, HttpLimits, ListenerConfig, Server, ServerHandle, TlsConfig,
 };
-use strata_registry::{Registry, RegistryConfig};
+use strata_registry::{Registry, RegistryConfig, RegistryError};
 
 use crate::config::{Config, Gc, Io, Listener, Problems, Settings, Span, VerifyOnRead};
 use crate::log::Log;
@@ -27,6 +27,8 @@ const CLOSE: Duration = Duration::from_secs(20);
 pub(crate) enum ServeError {
     /// The data directory cannot be opened.
     Store { directory: PathBuf, error: Box<EngineError> },
+    /// The accounts and registries cannot be read from the store.
+    Directory(Box<RegistryError>),
     /// An address cannot be taken, a certificate cannot be read.
     Http(HttpError),
     /// The operating system refuses threads or signal handlers.
@@ -40,6 +42,9 @@ impl fmt::Display for ServeError {
                 write!(out, "cannot open the data directory {}: {error}", directory.display())?;
                 out.write_str(advice(error))
             }
+            ServeError::Directory(error) => {
+                write!(out, "cannot read the accounts and registries of this store: {}", chain(error))
+            }
             ServeError::Http(error) => {
                 error.fmt(out)?;
                 out.write_str(advice_on_address(error))
@@ -52,6 +57,17 @@ impl fmt::Display for ServeError {
 }
 
 impl std::error::Error for ServeError {}
+
+/// The error and all its sources, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let _ = write!(text, ": {error}");
+        source = error.source();
+    }
+    text
+}
 
 /// What to do about an error of opening, where the error does not say so itself.
 fn advice(error: &EngineError) -> &'static str {
@@ -134,7 +150,8 @@ async fn run(
     reload: impl Fn() -> Result<Config, Problems> + Send + 'static,
 ) -> Result<(), ServeError> {
     let settings = &config.settings;
-    let registry = Registry::new(engine.clone(), registry_config(settings));
+    let registry = Registry::open(engine.clone(), registry_config(settings))
+        .map_err(|error| ServeError::Directory(Box::new(error)))?;
     let app = App::new(registry, app_config(settings));
     let server = Server::bind(&http_config(config), Arc::clone(&app)).map_err(ServeError::Http)?;
     let stop = Stop::listen().map_err(ServeError::System)?;

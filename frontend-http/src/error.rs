@@ -48,6 +48,7 @@ pub const fn status_of(outcome: Outcome) -> StatusCode {
                 StatusCode::BAD_REQUEST
             }
             Failure::Conflict => StatusCode::CONFLICT,
+            Failure::RevisionMismatch => StatusCode::PRECONDITION_FAILED,
             Failure::ExtensionUnknown | Failure::NotFound => StatusCode::NOT_FOUND,
         },
     }

@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
-use strata_registry::{BodyError, Context, Piece, Registry, UploadBody};
+use strata_registry::{BodyError, Context, Piece, Registry, Scope, UploadBody};
 use strata_types::limits::MANIFEST_BYTES_MAX;
 use strata_types::{Digest, ErrorCode, Failure, Reference, ReferenceError, RepositoryName, UploadId};
 
@@ -53,7 +53,12 @@ impl<'a> Exchange<'a> {
             version: parts.version,
             headers: &parts.headers,
             query: Query::new(parts.uri.query()),
-            context: Context::anonymous(request_id, Some(connection.peer.ip())),
+            context: Context {
+                principal: app.registry().stranger(),
+                request_id,
+                remote: Some(connection.peer.ip()),
+                scope: Scope::Private,
+            },
             log,
             route,
         }

@@ -1,5 +1,6 @@
 //! Backups for operators: a hold on what the store has now, while somebody on the same machine copies it.
 
+use crate::access::InstanceAction;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
@@ -17,7 +18,7 @@ impl Registry {
     /// [`RegistryError::OperatorsOnly`]; [`RegistryError::HoldInvalid`]; [`RegistryError::BackupsUnderWay`]; the store's condition: one that
     /// takes no writes makes no checkpoint.
     pub async fn start_backup(&self, ctx: &Context, hold: Duration) -> Result<Backup> {
-        ctx.authorize_operator()?;
+        self.authorize_instance(ctx, InstanceAction::Operate)?;
         check(hold)?;
         self.engine().start_backup(hold).await.map_err(|error| match error {
             EngineError::BackupsUnderWay { max } => RegistryError::BackupsUnderWay { max },
@@ -30,7 +31,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::OperatorsOnly`]; [`RegistryError::HoldInvalid`]; [`RegistryError::BackupUnknown`].
     pub async fn renew_backup(&self, ctx: &Context, id: &str, hold: Duration) -> Result<Backup> {
-        ctx.authorize_operator()?;
+        self.authorize_instance(ctx, InstanceAction::Operate)?;
         check(hold)?;
         self.engine().renew_backup(id, hold).map_err(|error| unknown(id, error))
     }
@@ -40,7 +41,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::OperatorsOnly`]; [`RegistryError::BackupUnknown`].
     pub async fn end_backup(&self, ctx: &Context, id: &str) -> Result<()> {
-        ctx.authorize_operator()?;
+        self.authorize_instance(ctx, InstanceAction::Operate)?;
         let (registry, id) = (self.clone(), id.to_owned());
         away(move || registry.engine().end_backup(&id).map_err(|error| unknown(&id, error))).await
     }
@@ -50,7 +51,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::OperatorsOnly`].
     pub async fn backups(&self, ctx: &Context) -> Result<Vec<Backup>> {
-        ctx.authorize_operator()?;
+        self.authorize_instance(ctx, InstanceAction::Operate)?;
         Ok(self.engine().backups())
     }
 }

@@ -1,16 +1,18 @@
 //! The repositories of the registry (`_catalog`, an extension that the distribution-spec reserves).
 
-use crate::context::{Action, Context};
+use crate::access::InstanceAction;
+use crate::context::Context;
 use crate::error::RegistryError;
 use crate::page::{Page, RepositoryPage};
 use crate::registry::{Registry, Result, away};
 
 impl Registry {
-    /// Lists repositories in the order of their names' bytes; only those that the principal may pull from.
+    /// Lists repositories in the order of their names' bytes; only those that the principal may see.
     ///
     /// # Errors
-    /// The store's condition.
+    /// [`RegistryError::Unauthorized`]; the store's condition.
     pub async fn catalog(&self, ctx: &Context, page: &Page) -> Result<RepositoryPage> {
+        self.authorize_instance(ctx, InstanceAction::Browse)?;
         let (registry, ctx, page) = (self.clone(), ctx.clone(), page.clone());
         away(move || registry.read_catalog(&ctx, &page)).await
     }
@@ -28,7 +30,7 @@ impl Registry {
             is_end = found.len() < wanted;
             last = found.last().map(|(name, _)| name.as_str().to_owned());
             let names = found.into_iter().map(|(name, _)| name);
-            repositories.extend(names.filter(|name| ctx.principal.may(Action::Pull, name)));
+            repositories.extend(names.filter(|name| self.shows(ctx, name)));
         }
         let more = repositories.len() > entries;
         repositories.truncate(entries);

@@ -1,45 +1,48 @@
-//! Who asks, under which request, and what they may do: what every use case is handed and asks first.
+//! Who asks, under which request and from where: what every use case is handed and asks first.
 
-use crate::error::RegistryError;
+use crate::access::{Access, Grants, Narrowing};
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Map, Value};
 use std::net::IpAddr;
 use std::sync::Arc;
-use strata_types::RepositoryName;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Principal {
-    /// Nobody in particular. In open mode everything is allowed to everybody.
-    Anonymous,
+    /// Anybody, in open mode, and whoever works on the data directory itself: nothing is kept from them but what a listener does not show.
+    Everyone,
+    /// Somebody who showed no credentials, in accounts mode.
+    Anonymous {
+        /// Whether he came with a token for nobody in particular: then there is nothing more to ask him for before he may list.
+        token: bool,
+    },
+    /// Somebody with an account.
+    Account(Arc<Identity>),
 }
 
-/// What somebody wants to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// See and read content of a repository.
-    Pull,
-    /// Add content and move tags.
-    Push,
-    /// Remove content and tags.
-    Delete,
+/// An account as it was when the request was authenticated, and the key it came with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The name of the account.
+    pub account: Arc<str>,
+    /// The id of the key.
+    pub key: Arc<str>,
+    /// The roles of the account.
+    pub grants: Arc<Grants>,
+    /// What the key is narrowed to.
+    pub narrowing: Option<Arc<Narrowing>>,
+    /// What the token carries, of somebody who came with one: he can do no more than this. `None`: he showed the key itself.
+    pub access: Option<Arc<[Access]>>,
 }
 
-impl Principal {
-    /// Whether the action is allowed in the repository.
-    pub(crate) const fn may(&self, _action: Action, _repository: &RepositoryName) -> bool {
-        match self {
-            Self::Anonymous => true,
-        }
-    }
-
-    /// Whether the principal may look after the whole store.
-    const fn may_operate(&self) -> bool {
-        match self {
-            Self::Anonymous => true,
-        }
-    }
+/// Which listener a request came in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Scope {
+    /// One for everybody: registries without a public address do not exist there.
+    #[default]
+    Public,
+    /// One that shows everything.
+    Private,
 }
 
 /// The circumstances of one request: they decide what is allowed, and are written into the events that it causes.
@@ -51,37 +54,52 @@ pub struct Context {
     pub request_id: Arc<str>,
     /// The address that the request came from, where there is one.
     pub remote: Option<IpAddr>,
+    /// The listener that it came in by.
+    pub scope: Scope,
 }
 
 impl Context {
-    /// A request of nobody in particular.
-    pub fn anonymous(request_id: impl Into<Arc<str>>, remote: Option<IpAddr>) -> Self {
-        Self { principal: Principal::Anonymous, request_id: request_id.into(), remote }
+    /// A request of anybody in open mode, or of one who works on the data directory itself.
+    pub fn everyone(request_id: impl Into<Arc<str>>, remote: Option<IpAddr>) -> Self {
+        Self { principal: Principal::Everyone, request_id: request_id.into(), remote, scope: Scope::Private }
     }
 
-    /// The first step of every use case.
-    pub(crate) fn authorize(&self, action: Action, repository: &RepositoryName) -> Result<(), RegistryError> {
-        if self.principal.may(action, repository) {
-            Ok(())
-        } else {
-            Err(RegistryError::Denied { repository: repository.clone() })
+    /// The account that asks.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        match &self.principal {
+            Principal::Account(identity) => Some(identity),
+            Principal::Everyone | Principal::Anonymous { .. } => None,
         }
     }
 
-    /// The first step of every use case that is about the store and not about one repository.
-    pub(crate) fn authorize_operator(&self) -> Result<(), RegistryError> {
-        // Nobody has an account yet, and looking after a store is not for a whole network: whoever is on this machine may.
-        let is_here = self.remote.is_none_or(|remote| remote.to_canonical().is_loopback());
-        if is_here && self.principal.may_operate() { Ok(()) } else { Err(RegistryError::OperatorsOnly) }
+    /// What the events of this request carry besides what happened: a JSON object with `request`, and `remote`, `account` and `key` where
+    /// they are known.
+    pub(crate) fn event_detail(&self) -> Bytes {
+        Value::Object(self.detail()).to_string().into()
     }
 
-    /// What the events of this request carry besides what happened: a JSON object with `request`, and `remote` where it is known.
-    pub(crate) fn event_detail(&self) -> Bytes {
-        let detail = match self.remote {
-            Some(remote) => json!({ "request": *self.request_id, "remote": remote.to_string() }),
-            None => json!({ "request": *self.request_id }),
-        };
-        detail.to_string().into()
+    /// The same for something that events have no kind for: with what was done (`action`, such as `account.create`), to what (`target`)
+    /// and what came of it (`result`).
+    #[cfg_attr(not(test), expect(dead_code, reason = "administrative changes are noted so"))]
+    pub(crate) fn event_detail_of(&self, action: &str, target: &str, result: &str) -> Bytes {
+        let mut detail = self.detail();
+        for (name, value) in [("action", action), ("target", target), ("result", result)] {
+            detail.insert(name.to_owned(), value.into());
+        }
+        Value::Object(detail).to_string().into()
+    }
+
+    fn detail(&self) -> Map<String, Value> {
+        let mut detail = Map::new();
+        detail.insert("request".to_owned(), Value::from(&*self.request_id));
+        if let Some(remote) = self.remote {
+            detail.insert("remote".to_owned(), remote.to_string().into());
+        }
+        if let Some(identity) = self.identity() {
+            detail.insert("account".to_owned(), Value::from(&*identity.account));
+            detail.insert("key".to_owned(), Value::from(&*identity.key));
+        }
+        detail
     }
 }
 
@@ -90,16 +108,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operators_are_on_this_machine() {
-        let may = |remote: Option<&str>| {
-            let remote = remote.map(|text| text.parse().unwrap());
-            Context::anonymous("id", remote).authorize_operator().is_ok()
-        };
-        for here in [None, Some("127.0.0.1"), Some("127.8.8.8"), Some("::1"), Some("::ffff:127.0.0.1")] {
-            assert!(may(here), "{here:?}");
-        }
-        for elsewhere in ["192.0.2.1", "10.0.0.1", "2001:db8::1", "::ffff:192.0.2.1", "0.0.0.0"] {
-            assert!(!may(Some(elsewhere)), "{elsewhere}");
-        }
+    fn events_say_who_did_what() {
+        let mut ctx = Context::everyone("id", Some([127, 0, 0, 1].into()));
+        assert_eq!(&ctx.event_detail()[..], br#"{"remote":"127.0.0.1","request":"id"}"#);
+        ctx.principal = Principal::Account(Arc::new(Identity {
+            account: "anna".into(),
+            key: "SKA".into(),
+            grants: Arc::default(),
+            narrowing: None,
+            access: None,
+        }));
+        let detail: Value =
+            serde_json::from_slice(&ctx.event_detail_of("account.create", "bob", "done")).unwrap();
+        let expected = serde_json::json!({
+            "request": "id", "remote": "127.0.0.1", "account": "anna", "key": "SKA",
+            "action": "account.create", "target": "bob", "result": "done",
+        });
+        assert_eq!(detail, expected);
     }
 }

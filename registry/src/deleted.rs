@@ -1,6 +1,7 @@
 //! What was deleted and can be restored: tags and manifests, for as long as `gc.undo` says and their bytes are there.
 
-use crate::context::{Action, Context};
+use crate::access::{Action, InstanceAction};
+use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
 use strata_engine::UnixMillis;
@@ -82,7 +83,7 @@ impl Deletion {
 }
 
 impl Registry {
-    /// Lists deletions that can be undone, of one repository or of all that the principal may pull from; those behind the number `after`, at
+    /// Lists deletions that can be undone, of one repository or of all that the principal may see; those behind the number `after`, at
     /// most `limit` (and [`DELETIONS_MAX`]).
     ///
     /// # Errors
@@ -94,8 +95,9 @@ impl Registry {
         after: Option<u64>,
         limit: usize,
     ) -> Result<DeletionPage> {
-        if let Some(repository) = repository {
-            ctx.authorize(Action::Pull, repository)?;
+        match repository {
+            Some(repository) => self.authorize(ctx, Action::See, repository)?,
+            None => self.authorize_instance(ctx, InstanceAction::Browse)?,
         }
         let (registry, ctx, repository) = (self.clone(), ctx.clone(), repository.cloned());
         away(move || registry.read_deleted(&ctx, repository.as_ref(), after, limit.min(DELETIONS_MAX))).await
@@ -122,7 +124,7 @@ impl Registry {
                 rows += 1;
                 next = Some(number);
                 let is_wanted = repository.is_none_or(|wanted| *wanted == record.repository)
-                    && ctx.principal.may(Action::Pull, &record.repository)
+                    && (repository.is_some() || self.shows(ctx, &record.repository))
                     && record.at >= since;
                 if is_wanted {
                     deletions.push(self.deletion(number, record));
@@ -151,7 +153,7 @@ impl Registry {
         let since = self.engine().undoable_since();
         let restored = self
             .transact(ctx, |view, batch| {
-                may_restore(ctx, view, number)?;
+                self.authorize_restore(ctx, view, number)?;
                 match batch.restore(view, number, since, force).map_err(RegistryError::store)? {
                     Restore::Done(record) => Ok(record),
                     Restore::Unknown => Err(RegistryError::DeletionUnknown { number }),
@@ -185,13 +187,13 @@ impl Registry {
         quarantined.dedup();
         Ok(quarantined)
     }
-}
 
-/// Refuses those who may not push to the repository that it is about.
-fn may_restore(ctx: &Context, view: &View, number: u64) -> Result<()> {
-    match view.trash(number).map_err(RegistryError::store)? {
-        Some(record) => ctx.authorize(Action::Push, &record.repository),
-        None => Err(RegistryError::DeletionUnknown { number }),
+    /// Refuses those who may not delete in the repository that it is about: who may, may undo it.
+    fn authorize_restore(&self, ctx: &Context, view: &View, number: u64) -> Result<()> {
+        match view.trash(number).map_err(RegistryError::store)? {
+            Some(record) => self.authorize(ctx, Action::Delete, &record.repository),
+            None => Err(RegistryError::DeletionUnknown { number }),
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Engine errors are mapped by hand where their meaning is known (see [`crate::Registry`]); what is left is the server's fault.
 
+use crate::access::{Challenge, TokenFault};
 use crate::deleted::lost_name;
 use serde_json::{Value, json};
+use std::time::Duration;
 use strata_engine::EngineError;
 use strata_engine::meta::Lost;
 use strata_types::manifest::{ManifestError, ReferenceRole};
@@ -199,11 +201,95 @@ pub enum RegistryError {
         /// What the client sent.
         last: String,
     },
-    /// The principal may not do this.
-    #[error("not allowed in repository {repository}")]
+    /// Whoever asks has to show who he is, or a token that carries more.
+    #[error("{}", unauthorized(challenge))]
+    Unauthorized {
+        /// What to come back with.
+        challenge: Challenge,
+    },
+    /// The principal may not do this, whatever token he shows.
+    #[error("{why}")]
     Denied {
-        /// Where.
-        repository: RepositoryName,
+        /// Why, in a sentence for him.
+        why: String,
+    },
+    /// Too many attempts with wrong credentials.
+    #[error("too many attempts to log in have failed; try again in {} seconds", .retry_after.as_secs().max(1))]
+    TooManyAttempts {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// There is no such account.
+    #[error("there is no account {name}")]
+    AccountUnknown {
+        /// What was looked for.
+        name: String,
+    },
+    /// There is such an account already.
+    #[error("there is an account {name} already")]
+    AccountExists {
+        /// Its name.
+        name: String,
+    },
+    /// The account has no such key.
+    #[error("there is no key {id}")]
+    KeyUnknown {
+        /// What was looked for.
+        id: String,
+    },
+    /// The account has as many keys as it may have.
+    #[error("an account has at most {max} keys; delete one first")]
+    KeysExhausted {
+        /// How many it may have.
+        max: usize,
+    },
+    /// There is such a registry already.
+    #[error("there is a registry {name} already")]
+    RegistryExists {
+        /// Its name.
+        name: String,
+    },
+    /// The registry still holds content.
+    #[error("registry {name} still holds repositories; delete them first, or say so with force")]
+    RegistryNotEmpty {
+        /// Its name.
+        name: String,
+    },
+    /// What was to be changed was changed by somebody else meanwhile.
+    #[error("this was changed meanwhile: it is revision {actual} by now, not {expected}; look at it again")]
+    RevisionMismatch {
+        /// What the one who asks has seen.
+        expected: u64,
+        /// What it is now.
+        actual: u64,
+    },
+    /// The registry may hold no more.
+    #[error(
+        "registry {registry} may hold {limit} bytes, and would hold more with this; delete something, or have its quota raised"
+    )]
+    QuotaExceeded {
+        /// Its name.
+        registry: String,
+        /// Its quota, bytes.
+        limit: u64,
+        /// What it holds now, bytes, each digest once.
+        used: u64,
+    },
+    /// A field of what was asked for is not acceptable.
+    #[error("{field}: {why}")]
+    FieldInvalid {
+        /// Its name.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Nobody could look after the instance any more.
+    #[error(
+        "{name} is the last account that can look after this instance; make another one an administrator first"
+    )]
+    LastAdministrator {
+        /// The account.
+        name: String,
     },
     /// The principal may not look after the store.
     #[error("only operators may do this, from the machine of the registry itself")]
@@ -282,14 +368,28 @@ impl RegistryError {
             Self::ManifestInvalid(_) | Self::ReferenceSize { .. } => ErrorCode::ManifestInvalid.into(),
             Self::ReferencesUnknown(_) => ErrorCode::ManifestBlobUnknown.into(),
             Self::ManifestUnknown { .. } => ErrorCode::ManifestUnknown.into(),
-            Self::RestoreIncomplete { .. } | Self::TagsTaken { .. } => Failure::Conflict.into(),
+            Self::RestoreIncomplete { .. }
+            | Self::TagsTaken { .. }
+            | Self::AccountExists { .. }
+            | Self::KeysExhausted { .. }
+            | Self::RegistryExists { .. }
+            | Self::RegistryNotEmpty { .. }
+            | Self::LastAdministrator { .. } => Failure::Conflict.into(),
             Self::RemovalTooLarge { .. } => Failure::TooLarge.into(),
             Self::RegistryUnknown { .. } | Self::NameUnknown(_) => ErrorCode::NameUnknown.into(),
-            Self::BackupUnknown { .. } | Self::DeletionUnknown { .. } => Failure::NotFound.into(),
-            Self::BackupsUnderWay { .. } => ErrorCode::TooManyRequests.into(),
-            Self::HoldInvalid { .. } => Failure::RequestInvalid.into(),
+            Self::BackupUnknown { .. }
+            | Self::DeletionUnknown { .. }
+            | Self::AccountUnknown { .. }
+            | Self::KeyUnknown { .. } => Failure::NotFound.into(),
+            Self::BackupsUnderWay { .. } | Self::TooManyAttempts { .. } => ErrorCode::TooManyRequests.into(),
+            Self::HoldInvalid { .. } | Self::FieldInvalid { .. } => Failure::RequestInvalid.into(),
             Self::PageInvalid { .. } => Failure::PaginationInvalid.into(),
-            Self::Denied { .. } | Self::OperatorsOnly => ErrorCode::Denied.into(),
+            Self::Unauthorized { .. } => ErrorCode::Unauthorized.into(),
+            // Clients give up on a denial and show its words; the spec has no code for a quota.
+            Self::Denied { .. } | Self::OperatorsOnly | Self::QuotaExceeded { .. } => {
+                ErrorCode::Denied.into()
+            }
+            Self::RevisionMismatch { .. } => Failure::RevisionMismatch.into(),
             Self::Contended | Self::Unavailable(_) => Failure::Unavailable.into(),
             Self::NoSpace => Failure::NoSpace.into(),
             Self::Internal(_) => Failure::Internal.into(),
@@ -334,7 +434,6 @@ impl RegistryError {
                 Some(json!({ "digest": digest.to_string(), "declared": declared, "stored": stored }))
             }
             Self::ManifestUnknown { reference, .. } => Some(json!({ "reference": reference.to_string() })),
-            Self::RegistryUnknown { name } => Some(json!({ "name": name })),
             Self::RestoreIncomplete { lost, .. } => {
                 let lost = lost.iter().take(ENTRIES_MAX).map(lost_name);
                 let lost = lost.map(|(kind, digest)| json!({ "kind": kind, "digest": digest.to_string() }));
@@ -347,7 +446,24 @@ impl RegistryError {
                 Some(json!({ "tags": tags.collect::<Vec<_>>() }))
             }
             Self::NameUnknown(name) => Some(json!({ "name": name.as_str() })),
-            Self::ManifestTooLarge { max } | Self::TooManyTags { max, .. } => Some(json!({ "max": max })),
+            Self::RegistryUnknown { name }
+            | Self::AccountUnknown { name }
+            | Self::AccountExists { name }
+            | Self::RegistryExists { name }
+            | Self::RegistryNotEmpty { name }
+            | Self::LastAdministrator { name } => Some(json!({ "name": name })),
+            Self::KeyUnknown { id } => Some(json!({ "key": id })),
+            Self::RevisionMismatch { expected, actual } => {
+                Some(json!({ "expected": expected, "actual": actual }))
+            }
+            Self::QuotaExceeded { registry, limit, used } => {
+                Some(json!({ "registry": registry, "limit": limit, "used": used }))
+            }
+            Self::FieldInvalid { field, .. } => Some(json!({ "field": field })),
+            Self::Unauthorized { challenge } if !challenge.scopes.is_empty() => Some(json!(challenge.scopes)),
+            Self::ManifestTooLarge { max } | Self::TooManyTags { max, .. } | Self::KeysExhausted { max } => {
+                Some(json!({ "max": max }))
+            }
             _ => None,
         }
     }
@@ -365,6 +481,15 @@ const fn role_name(role: ReferenceRole) -> &'static str {
 
 fn first(missing: &[MissingReference]) -> String {
     missing.first().map(|m| m.digest.to_string()).unwrap_or_default()
+}
+
+/// What one who is not let in is told.
+const fn unauthorized(challenge: &Challenge) -> &'static str {
+    match challenge.why {
+        None => "authentication is required",
+        Some(TokenFault::InvalidToken) => "the credentials are not valid, or not any more",
+        Some(TokenFault::InsufficientScope) => "the token does not carry what this needs",
+    }
 }
 
 /// The first of what is gone, and how many more there are.

@@ -1,5 +1,6 @@
 //! Garbage collection for operators: what it would remove, a run now, where it stands. It also runs by itself.
 
+use crate::access::InstanceAction;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
@@ -11,7 +12,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Denied`]; the store's condition.
     pub async fn gc_plan(&self, ctx: &Context, limit: usize) -> Result<GcPlan> {
-        ctx.authorize_operator()?;
+        self.authorize_instance(ctx, InstanceAction::Operate)?;
         self.engine().gc_plan(limit).await.map_err(RegistryError::store)
     }
 
@@ -20,7 +21,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Denied`]; the store's condition.
     pub async fn gc_run(&self, ctx: &Context) -> Result<GcReport> {
-        ctx.authorize_operator()?;
+        self.authorize_instance(ctx, InstanceAction::Operate)?;
         self.engine().gc_run().await.map_err(RegistryError::store)
     }
 
@@ -29,7 +30,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Denied`].
     pub fn gc_status(&self, ctx: &Context) -> Result<GcStatus> {
-        ctx.authorize_operator()?;
+        self.authorize_instance(ctx, InstanceAction::Operate)?;
         Ok(self.engine().gc_status())
     }
 }

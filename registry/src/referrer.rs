@@ -5,7 +5,8 @@
 //! case, whichever of the two was pushed first: the tag's index adds nothing, and one that lists manifests of another subject deceives
 //! nobody.
 
-use crate::context::{Action, Context};
+use crate::access::Action;
+use crate::context::Context;
 use crate::error::RegistryError;
 use crate::manifest::artifact_type as type_of;
 use crate::page::{Page, ReferrerPage};
@@ -37,7 +38,7 @@ impl Registry {
         artifact_type: Option<&str>,
         page: &Page,
     ) -> Result<ReferrerPage> {
-        ctx.authorize(Action::Pull, repository)?;
+        self.authorize(ctx, Action::See, repository)?;
         let last = page.last.as_deref().map(Digest::parse).transpose();
         let last =
             last.map_err(|_| RegistryError::PageInvalid { last: page.last.clone().unwrap_or_default() })?;

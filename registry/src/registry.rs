@@ -3,9 +3,11 @@
 
 use crate::config::RegistryConfig;
 use crate::context::Context;
+use crate::directory::Snapshot;
 use crate::error::RegistryError;
 use crate::figures::Counters;
 use crate::health::Health;
+use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 use strata_engine::meta::{Batch, View};
 use strata_engine::{Engine, EngineError};
@@ -25,12 +27,28 @@ struct Inner {
     engine: Engine,
     config: RegistryConfig,
     counters: Counters,
+    directory: ArcSwap<Snapshot>,
 }
 
 impl Registry {
     /// A registry on an open store. The store is closed by who opened it.
-    pub fn new(engine: Engine, config: RegistryConfig) -> Self {
-        Self { inner: Arc::new(Inner { engine, config, counters: Counters::default() }) }
+    ///
+    /// # Errors
+    /// The store's condition.
+    pub fn open(engine: Engine, config: RegistryConfig) -> Result<Self> {
+        let directory = ArcSwap::from_pointee(Snapshot::default());
+        let inner = Inner { engine, config, counters: Counters::default(), directory };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Accounts, keys, roles and registries as they are now.
+    pub fn directory(&self) -> Arc<Snapshot> {
+        self.inner.directory.load_full()
+    }
+
+    /// The same for one look: costs less, and is not to be held.
+    pub(crate) fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.inner.directory.load()
     }
 
     /// Whether reads and writes are served.
@@ -93,5 +111,22 @@ impl RegistryError {
     /// Something stored, or a step that cannot fail, is not as it must be.
     pub(crate) fn corrupt(what: String) -> Self {
         Self::Internal(EngineError::Corrupt { what })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use strata_engine::EngineConfig;
+    use tempfile::TempDir;
+
+    /// A registry on a store of its own, to be closed by who asked for it.
+    pub(crate) fn empty() -> (Registry, TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = EngineConfig::new(directory.path());
+        config.reserve_bytes = 1024 * 1024;
+        config.metadata_memory_bytes = 4 * 1024 * 1024;
+        let engine = Engine::open(config).unwrap();
+        (Registry::open(engine, RegistryConfig::default()).unwrap(), directory)
     }
 }

@@ -1,6 +1,7 @@
 //! Removal of whole repositories and of whole registries (all repositories of one first segment): at once, or not at all.
 
-use crate::context::{Action, Context};
+use crate::access::Action;
+use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
 use crate::retry::Attempts;
@@ -34,7 +35,7 @@ impl Registry {
     /// [`RegistryError::NameUnknown`]; [`RegistryError::RemovalTooLarge`]; [`RegistryError::Denied`]; [`RegistryError::Contended`]
     /// and the store's condition.
     pub async fn delete_repository(&self, ctx: &Context, repository: &RepositoryName) -> Result<Removed> {
-        ctx.authorize(Action::Delete, repository)?;
+        self.authorize(ctx, Action::Delete, repository)?;
         let removed = self.remove(ctx, Wanted::Repository(repository.clone())).await?;
         removed.ok_or_else(|| RegistryError::NameUnknown(repository.clone()))
     }
@@ -80,7 +81,7 @@ impl Registry {
         let until = self.engine().blobs_until();
         let mut removed = Removed::default();
         for repository in wanted.repositories(&view)? {
-            ctx.authorize(Action::Delete, &repository)?;
+            self.authorize(ctx, Action::Delete, &repository)?;
             let gone = batch.delete_repository(&view, &repository, until).map_err(too_large)?;
             let Some(gone) = gone else { continue };
             removed.manifests += gone.manifests;

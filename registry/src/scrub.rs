@@ -1,6 +1,7 @@
 //! The scrub and the quarantine for operators: where they stand, a round now, another look, giving up, repair. Scrubbing also goes on by
 //! itself.
 
+use crate::access::InstanceAction;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
@@ -46,7 +47,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::OperatorsOnly`]; the store's condition.
     pub async fn scrub_start(&self, ctx: &Context, rate: Option<u64>) -> Result<u64> {
-        ctx.authorize_operator()?;
+        self.authorize_instance(ctx, InstanceAction::Operate)?;
         self.engine().scrub_start(rate).await.map_err(RegistryError::store)
     }
 
@@ -55,7 +56,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::OperatorsOnly`].
     pub fn scrub_status(&self, ctx: &Context) -> Result<ScrubStatus> {
-        ctx.authorize_operator()?;
+        self.authorize_instance(ctx, InstanceAction::Operate)?;
         Ok(self.engine().scrub_status())
     }
 
@@ -69,7 +70,7 @@ impl Registry {
         after: Option<&Digest>,
         limit: usize,
     ) -> Result<Vec<QuarantinedBlob>> {
-        ctx.authorize_operator()?;
+        self.authorize_instance(ctx, InstanceAction::Operate)?;
         let (registry, after) = (self.clone(), after.copied());
         away(move || {
             let found = registry.engine().quarantined(after.as_ref(), limit).map_err(RegistryError::store)?;
@@ -92,7 +93,7 @@ impl Registry {
     /// [`RegistryError::OperatorsOnly`]; the store's condition. What was released before stays so.
     pub async fn recheck_quarantine(&self, ctx: &Context) -> Result<RecheckTally> {
         const PAGE: usize = 256;
-        ctx.authorize_operator()?;
+        self.authorize_instance(ctx, InstanceAction::Operate)?;
         let mut tally = RecheckTally::default();
         let mut after = None;
         loop {
@@ -118,7 +119,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::NotStored`]; [`RegistryError::OperatorsOnly`]; the store's condition.
     pub async fn recheck_blob(&self, ctx: &Context, digest: &Digest) -> Result<Rechecked> {
-        ctx.authorize_operator()?;
+        self.authorize_instance(ctx, InstanceAction::Operate)?;
         let rechecked = self.engine().recheck_blob(digest).await.map_err(RegistryError::store)?;
         rechecked.ok_or(RegistryError::NotStored { digest: *digest })
     }
@@ -129,7 +130,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::NotQuarantined`]; [`RegistryError::OperatorsOnly`]; the store's condition.
     pub async fn discard_blob(&self, ctx: &Context, digest: &Digest) -> Result<()> {
-        ctx.authorize_operator()?;
+        self.authorize_instance(ctx, InstanceAction::Operate)?;
         let discarded = self.engine().discard_blob(digest).await.map_err(RegistryError::store)?;
         if discarded { Ok(()) } else { Err(RegistryError::NotQuarantined { digest: *digest }) }
     }

@@ -1,5 +1,6 @@
 //! How the store is, for its operator: what it is, whether it takes writes, how much room it has.
 
+use crate::access::InstanceAction;
 use crate::context::Context;
 use crate::health::Health;
 use crate::registry::{Registry, Result};
@@ -25,7 +26,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::OperatorsOnly`](crate::RegistryError::OperatorsOnly).
     pub async fn status(&self, ctx: &Context) -> Result<Status> {
-        ctx.authorize_operator()?;
+        self.authorize_instance(ctx, InstanceAction::Operate)?;
         let identity = self.engine().identity();
         let store = self.engine().metrics();
         Ok(Status {

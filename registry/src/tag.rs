@@ -1,7 +1,8 @@
 //! The tags of a repository (distribution-spec end-8a, end-8b). They are set by [`Registry::put_manifest`] and removed by
 //! [`Registry::delete_manifest`].
 
-use crate::context::{Action, Context};
+use crate::access::Action;
+use crate::context::Context;
 use crate::error::RegistryError;
 use crate::page::{Page, TagPage};
 use crate::registry::{Registry, Result, away};
@@ -18,7 +19,7 @@ impl Registry {
         repository: &RepositoryName,
         page: &Page,
     ) -> Result<TagPage> {
-        ctx.authorize(Action::Pull, repository)?;
+        self.authorize(ctx, Action::See, repository)?;
         let (registry, repository, page) = (self.clone(), repository.clone(), page.clone());
         away(move || registry.read_tags(&repository, &page)).await
     }

@@ -115,7 +115,7 @@ impl From<RegistryError> for Refusal {
 
 /// The circumstances under which the command line calls a use case itself.
 pub(super) fn context() -> Context {
-    Context::anonymous("command-line", None)
+    Context::everyone("command-line", None)
 }
 
 impl PlaceArguments {
@@ -158,7 +158,7 @@ impl PlaceArguments {
         };
         refuse_empty(&directory).map_err(cannot)?;
         let engine = open(config).map_err(cannot)?;
-        let registry = Registry::new(engine.clone(), registry_config(&settings));
+        let registry = Registry::open(engine.clone(), registry_config(&settings))?;
         Ok(Place::Directory(Box::new(Opened { registry, engine })))
     }
 

@@ -68,6 +68,7 @@ words! {
         PaginationInvalid = "PAGINATION_NUMBER_INVALID", "The page parameters are not valid.";
         ExtensionUnknown = "EXTENSION_UNKNOWN", "There is no such extension or path.";
         Conflict = "CONFLICT", "What is there now stands against it; the message says what.";
+        RevisionMismatch = "REVISION_MISMATCH", "What was to be changed is another revision by now than the one that If-Match names.";
         NotFound = "NOT_FOUND", "There is no such thing, or no longer.";
         RequestInvalid = "REQUEST_INVALID", "The request is not well formed.";
     }

@@ -37,6 +37,7 @@ fn every_outcome_has_its_status() {
         Failure::TagInvalid | Failure::PaginationInvalid | Failure::RequestInvalid => 400,
         Failure::Conflict => 409,
         Failure::ExtensionUnknown | Failure::NotFound => 404,
+        Failure::RevisionMismatch => 412,
     };
     for each in Failure::ALL {
         assert_eq!(status_of((*each).into()).as_u16(), failure(*each), "{each}");

@@ -1,7 +1,8 @@
 //! `DELETE` of a blob (distribution-spec end-10): the repository can no longer read it. Its bytes are the collector's.
 
 use super::read::unknown;
-use crate::context::{Action, Context};
+use crate::access::Action;
+use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
 use strata_types::{Digest, RepositoryName};
@@ -20,7 +21,7 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<()> {
-        ctx.authorize(Action::Delete, repository)?;
+        self.authorize(ctx, Action::Delete, repository)?;
         self.transact(ctx, |view, batch| {
             if view.link(repository, digest).map_err(RegistryError::store)?.is_none() {
                 return Err(unknown(repository, digest));

@@ -1,6 +1,7 @@
 //! Mount of a blob from another repository (distribution-spec end-11): no bytes move, one row is written.
 
-use crate::context::{Action, Context};
+use crate::access::{Access, Action, Actions};
+use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
 use strata_engine::meta::View;
@@ -10,13 +11,14 @@ use strata_types::{Digest, RepositoryName};
 const SOURCES_MAX: usize = 256;
 
 impl Registry {
-    /// Makes a blob of another repository readable in this one. Without `from`, any repository will do that the principal may pull from.
+    /// Makes a blob of another repository readable in this one. Without `from`, any repository will do that the principal may read: see,
+    /// in the same registry, pull from in another.
     ///
     /// Never fails for the blob's or the source's sake: `false` says that there is nothing to mount (or it may not be read, or the
     /// store had trouble), and the caller starts an upload instead, which is what every client goes on with.
     ///
     /// # Errors
-    /// [`RegistryError::Denied`] where the principal may not push to `repository`.
+    /// [`RegistryError::Unauthorized`] or [`RegistryError::Denied`] where the principal may not push to `repository`.
     pub async fn mount_blob(
         &self,
         ctx: &Context,
@@ -24,7 +26,7 @@ impl Registry {
         digest: &Digest,
         from: Option<&RepositoryName>,
     ) -> Result<bool> {
-        ctx.authorize(Action::Push, repository)?;
+        self.authorize(ctx, Action::Push, repository).map_err(|error| asking_for_source(error, from))?;
         // A damaged blob is sent again by the client, and healed by that.
         if !self.is_readable(digest).await.unwrap_or(false) {
             self.counters().mounts_missed.add(1);
@@ -35,7 +37,9 @@ impl Registry {
                 if view.blob(digest).map_err(RegistryError::store)?.is_none() {
                     return Ok(false);
                 }
-                let Some(source) = source(ctx, view, repository, digest, from)? else { return Ok(false) };
+                let Some(source) = self.source(ctx, view, repository, digest, from)? else {
+                    return Ok(false);
+                };
                 batch.mount_blob(repository, digest, Some(&source));
                 Ok(true)
             })
@@ -52,26 +56,41 @@ impl Registry {
             }
         }
     }
+
+    /// The repository to mount from: `from` if it has the blob; else the target itself, which makes a repeated mount a success; and where
+    /// the client named none, any that has it.
+    fn source(
+        &self,
+        ctx: &Context,
+        view: &View,
+        repository: &RepositoryName,
+        digest: &Digest,
+        from: Option<&RepositoryName>,
+    ) -> Result<Option<RepositoryName>> {
+        let readable = |candidate: &&RepositoryName| {
+            let is_near = candidate.registry() == repository.registry();
+            self.allows(ctx, if is_near { Action::See } else { Action::Pull }, candidate)
+        };
+        for candidate in from.into_iter().filter(readable).chain([repository]) {
+            if view.link(candidate, digest).map_err(RegistryError::store)?.is_some() {
+                return Ok(Some(candidate.clone()));
+            }
+        }
+        if from.is_some() {
+            return Ok(None);
+        }
+        let candidates = view.blob_repositories(digest, None, SOURCES_MAX).map_err(RegistryError::store)?;
+        Ok(candidates.iter().find(readable).cloned())
+    }
 }
 
-/// The repository to mount from: `from` if it has the blob; else the target itself, which makes a repeated mount a success; and where
-/// the client named none, any that has it.
-fn source(
-    ctx: &Context,
-    view: &View,
-    repository: &RepositoryName,
-    digest: &Digest,
-    from: Option<&RepositoryName>,
-) -> Result<Option<RepositoryName>> {
-    let readable = |candidate: &&RepositoryName| ctx.principal.may(Action::Pull, candidate);
-    for candidate in from.into_iter().filter(readable).chain([repository]) {
-        if view.link(candidate, digest).map_err(RegistryError::store)?.is_some() {
-            return Ok(Some(candidate.clone()));
+/// The same refusal, asking for a token that can read the source as well.
+fn asking_for_source(error: RegistryError, from: Option<&RepositoryName>) -> RegistryError {
+    match (error, from) {
+        (RegistryError::Unauthorized { mut challenge }, Some(from)) => {
+            challenge.scopes.push(Access::repository(from.as_str(), Actions::PULL));
+            RegistryError::Unauthorized { challenge }
         }
+        (error, _) => error,
     }
-    if from.is_some() {
-        return Ok(None);
-    }
-    let candidates = view.blob_repositories(digest, None, SOURCES_MAX).map_err(RegistryError::store)?;
-    Ok(candidates.iter().find(readable).cloned())
 }

@@ -1,7 +1,8 @@
 //! `HEAD` and `GET` of a blob (distribution-spec end-2).
 
 use super::body::BlobBody;
-use crate::context::{Action, Context};
+use crate::access::Action;
+use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
 use crate::standing::{Kind, Standing};
@@ -47,7 +48,7 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<BlobStat> {
-        ctx.authorize(Action::Pull, repository)?;
+        self.authorize(ctx, Action::See, repository)?;
         if self.engine().find_link(repository, digest).map_err(RegistryError::store)?.is_none() {
             return Err(unknown(repository, digest));
         }
@@ -78,7 +79,7 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<BlobRead> {
-        ctx.authorize(Action::Pull, repository)?;
+        self.authorize(ctx, Action::Pull, repository)?;
         let (moment, asked_at) = (self.engine().moment(), Instant::now());
         let Some(linked) = self.engine().find_link(repository, digest).map_err(RegistryError::store)? else {
             return Err(unknown(repository, digest));

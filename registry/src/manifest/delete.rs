@@ -1,7 +1,8 @@
 //! `DELETE` of a tag or a manifest (distribution-spec end-9).
 
 use super::read::missing;
-use crate::context::{Action, Context};
+use crate::access::Action;
+use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
 use strata_types::{Reference, RepositoryName};
@@ -18,7 +19,7 @@ impl Registry {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<()> {
-        ctx.authorize(Action::Delete, repository)?;
+        self.authorize(ctx, Action::Delete, repository)?;
         self.transact(ctx, |view, batch| {
             let deleted = match reference {
                 Reference::Tag(tag) => batch.delete_tag(view, repository, tag),

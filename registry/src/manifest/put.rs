@@ -3,7 +3,8 @@
 use super::descriptor::referrer_descriptor;
 use super::lease::Lease;
 use super::references::{check, edges};
-use crate::context::{Action, Context};
+use crate::access::Action;
+use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
 use crate::retry::Attempts;
@@ -92,7 +93,7 @@ impl Registry {
         repository: &RepositoryName,
         put: PutManifest,
     ) -> Result<ManifestPutDone> {
-        ctx.authorize(Action::Push, repository)?;
+        self.authorize(ctx, Action::Push, repository)?;
         if put.bytes.len() > MANIFEST_BYTES_MAX {
             return Err(RegistryError::ManifestTooLarge { max: MANIFEST_BYTES_MAX });
         }

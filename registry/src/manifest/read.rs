@@ -1,6 +1,7 @@
 //! `HEAD` and `GET` of a manifest (distribution-spec end-3): always the stored bytes with the stored type.
 
-use crate::context::{Action, Context};
+use crate::access::Action;
+use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
 use crate::standing::{Kind, Standing};
@@ -45,7 +46,7 @@ impl Registry {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<ManifestStat> {
-        ctx.authorize(Action::Pull, repository)?;
+        self.authorize(ctx, Action::See, repository)?;
         let moment = self.engine().moment();
         let (digest, record) = find(&self.view()?, repository, reference)?;
         let standing = self.manifest_standing(moment, repository, reference, &digest);
@@ -62,7 +63,7 @@ impl Registry {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<ManifestRead> {
-        ctx.authorize(Action::Pull, repository)?;
+        self.authorize(ctx, Action::Pull, repository)?;
         let moment = self.engine().moment();
         let view = self.view()?;
         let (digest, record) = find(&view, repository, reference)?;

@@ -2,7 +2,8 @@
 //! request at a time writes to it.
 
 use super::receive::{Interrupted, UploadBody, receive};
-use crate::context::{Action, Context};
+use crate::access::Action;
+use crate::context::Context;
 use crate::error::{BodyError, RegistryError};
 use crate::registry::{Registry, Result};
 use strata_engine::{EngineError, UploadWriter};
@@ -43,7 +44,7 @@ impl Registry {
         repository: &RepositoryName,
         algorithm: Algorithm,
     ) -> Result<UploadStatus> {
-        ctx.authorize(Action::Push, repository)?;
+        self.authorize(ctx, Action::Push, repository)?;
         let status = self.engine().start_upload(repository, algorithm).await.map_err(RegistryError::store)?;
         Ok(status.into())
     }
@@ -58,7 +59,7 @@ impl Registry {
         repository: &RepositoryName,
         id: &UploadId,
     ) -> Result<UploadStatus> {
-        ctx.authorize(Action::Push, repository)?;
+        self.authorize(ctx, Action::See, repository)?;
         let status = self.engine().upload_status(repository, id).await;
         status.map(UploadStatus::from).map_err(|error| of_session(error, repository, id))
     }
@@ -73,7 +74,7 @@ impl Registry {
         repository: &RepositoryName,
         id: &UploadId,
     ) -> Result<()> {
-        ctx.authorize(Action::Push, repository)?;
+        self.authorize(ctx, Action::Push, repository)?;
         self.engine().cancel_upload(repository, id).await.map_err(|error| of_session(error, repository, id))
     }
 
@@ -92,7 +93,7 @@ impl Registry {
         range: Option<ChunkRange>,
         body: impl UploadBody,
     ) -> Result<UploadStatus> {
-        ctx.authorize(Action::Push, repository)?;
+        self.authorize(ctx, Action::Push, repository)?;
         let writer = self.receive_chunk(repository, id, range, body).await?;
         let status = writer.suspend().await;
         status.map(UploadStatus::from).map_err(|error| of_session(error, repository, id))
@@ -112,7 +113,7 @@ impl Registry {
         body: impl UploadBody,
         digest: &Digest,
     ) -> Result<Digest> {
-        ctx.authorize(Action::Push, repository)?;
+        self.authorize(ctx, Action::Push, repository)?;
         let writer = self.receive_chunk(repository, id, range, body).await?;
         let mut batch = self.batch(ctx);
         batch.link_blob(repository, digest);

@@ -1,7 +1,8 @@
 //! A blob in one request, without a session (distribution-spec end-4b).
 
 use super::receive::{Interrupted, UploadBody, receive};
-use crate::context::{Action, Context};
+use crate::access::Action;
+use crate::context::Context;
 use crate::error::{BodyError, RegistryError};
 use crate::registry::{Registry, Result};
 use strata_engine::EngineError;
@@ -24,7 +25,7 @@ impl Registry {
         declared: Option<u64>,
         body: impl UploadBody,
     ) -> Result<Digest> {
-        ctx.authorize(Action::Push, repository)?;
+        self.authorize(ctx, Action::Push, repository)?;
         let mut batch = self.batch(ctx);
         batch.link_blob(repository, digest);
         receive_whole(self, digest, declared, body, batch).await?;

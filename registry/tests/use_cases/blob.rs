@@ -144,7 +144,7 @@ async fn keeps_a_blob_that_a_manifest_needs() {
 async fn events_say_which_request_did_it() {
     let world = World::new();
     world.push_blob(&repo("a"), b"x").await;
-    let ctx = Context::anonymous("quoted \"id\"", None);
+    let ctx = Context::everyone("quoted \"id\"", None);
     world.registry.delete_blob(&ctx, &repo("a"), &sha256(b"x")).await.unwrap();
     let details: Vec<String> =
         world.events().iter().map(|event| String::from_utf8(event.detail.to_vec()).unwrap()).collect();

@@ -49,8 +49,8 @@ impl World {
 
     fn on(directory: TempDir, settings: RegistryConfig) -> Self {
         let engine = open(&directory);
-        let registry = Registry::new(engine.clone(), settings.clone());
-        let ctx = Context::anonymous("test", Some([127, 0, 0, 1].into()));
+        let registry = Registry::open(engine.clone(), settings.clone()).unwrap();
+        let ctx = Context::everyone("test", Some([127, 0, 0, 1].into()));
         Self { registry, engine, ctx, settings, directory: Some(directory) }
     }
 

@@ -60,7 +60,7 @@ impl Model {
             ..GcConfig::default()
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let ctx = Context::anonymous("model", None);
+        let ctx = Context::everyone("model", None);
         let mut model = Self {
             world,
             runtime,
@@ -91,7 +91,8 @@ impl Model {
 
     pub(super) fn reopen(&mut self) {
         let engine = self.world.open().expect("what was left opens");
-        let registry = Registry::new(engine.clone(), RegistryConfig::default());
+        let registry =
+            Registry::open(engine.clone(), RegistryConfig::default()).expect("the directory is read");
         self.open = Some((engine, registry));
         self.opened_at = self.now();
     }

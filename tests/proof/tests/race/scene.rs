@@ -55,7 +55,7 @@ pub(crate) struct Scene {
 }
 
 fn ctx() -> Context {
-    Context::anonymous("race", None)
+    Context::everyone("race", None)
 }
 
 fn body(bytes: Bytes) -> impl futures_util::Stream<Item = Result<Bytes, BodyError>> + Send {
@@ -82,7 +82,7 @@ impl Scene {
         let ports = world.ports();
         let meta = Yielding::new(ports.meta, engine_waits);
         let engine = Engine::open_with(world.config.clone(), Ports { meta: meta.clone(), ..ports }).unwrap();
-        let registry = Registry::new(engine.clone(), RegistryConfig::default());
+        let registry = Registry::open(engine.clone(), RegistryConfig::default()).unwrap();
         let takes = actors.iter().any(|actor| matches!(actor, Actor::Delete(..) | Actor::Unlink(..)));
         let scene = Arc::new(Self { world, meta, engine, registry, promises: Mutex::default(), takes });
         for (repository, number) in pushed {
