@@ -60,9 +60,9 @@ clients-ci: build ## the fast part of `make clients`
 	dev/clients/run --ci
 
 .PHONY: crash
-crash: build ## kills the server at random points of pushes, and of mixed load beside garbage collection, 100 rounds
+crash: build ## kills the server at random points of pushes, and of mixed load beside garbage collection, 100 rounds; a backup at every call
 	@$(ENVIRONMENT)
-	STRATA_CRASH_ROUNDS=$${ROUNDS:-100} cargo test --release --locked --test crash -- --nocapture
+	STRATA_CRASH_ROUNDS=$${ROUNDS:-100} cargo test --release --locked --test crash --test backup_crash -- --nocapture
 
 .PHONY: power-cut
 power-cut: build ## cuts the power of the server's disk (a loop device; needs root), 20 times: make power-cut ROUNDS=100
@@ -76,11 +76,11 @@ crash-long: build ## the same and mixed load beside garbage collection, 1,000 ro
 	  | grep --line-buffered -E '^(STRATA|round|[0-9]+ rounds|test |thread)' | tee crash-report.txt
 
 .PHONY: model
-model: ## random sequences against the model and races in random orders, for a long time (STEPS, ORDERS)
+model: ## random sequences against the model and races in random orders, for a long time (STEPS, ORDERS, PREEMPTIONS)
 	@dev/setup build
 	$(ENVIRONMENT)
 	STRATA_MODEL_STEPS=$${STEPS:-5000000} cargo test --release --locked -p strata-proof --test model -- --nocapture
-	STRATA_RACE_ORDERS=$${ORDERS:-20000} cargo test --release --locked -p strata-proof --test race
+	STRATA_RACE_ORDERS=$${ORDERS:-20000} STRATA_RACE_PREEMPTIONS=$${PREEMPTIONS:-3} cargo test --release --locked -p strata-proof --test race
 
 .PHONY: soak-20g
 soak-20g: build ## a 20 GiB blob in and out, cut and resumed across restarts, memory watched
@@ -109,10 +109,21 @@ scale: build ## metadata at a million manifests beside an empty store; smaller: 
 	@$(ENVIRONMENT)
 	dev/scale $(ARGS)
 
+.PHONY: growth
+growth: ## what must not grow with a store: opening it, deleting a tag, collecting one percent of garbage; smaller: make growth ARGS='--large 100000'
+	@dev/setup build
+	$(ENVIRONMENT)
+	dev/growth $(ARGS)
+
 .PHONY: housekeeping
 housekeeping: build ## p99 of pulls and pushes while 100,000 blobs are collected, beside the same without; space after deleting everything
 	@$(ENVIRONMENT)
 	dev/housekeeping $(ARGS)
+
+.PHONY: hostile
+hostile: build ## p99 of pulls and pushes beside idle connections, slow heads and bodies, HTTP/2 floods, beside the same without
+	@$(ENVIRONMENT)
+	dev/hostile $(ARGS)
 
 .PHONY: image
 image: ## builds the container image, tries it, says what was proven
