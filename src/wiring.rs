@@ -12,9 +12,9 @@ use strata_engine::{Engine, EngineConfig, EngineError, GcConfig, ScrubConfig};
 use strata_frontend_http::{
     App, AppConfig, HttpConfig, HttpError, HttpLimits, ListenerConfig, Server, ServerHandle, TlsConfig,
 };
-use strata_registry::{Registry, RegistryConfig, RegistryError};
+use strata_registry::{Registry, RegistryConfig, RegistryError, Scope};
 
-use crate::config::{Config, Gc, Io, Listener, Problems, Settings, Span, VerifyOnRead};
+use crate::config::{Config, Gc, Io, Listener, ListenerScope, Problems, Settings, Span, VerifyOnRead};
 use crate::log::Log;
 use crate::shutdown::{self, Stop};
 
@@ -299,6 +299,7 @@ pub(crate) fn registry_config(settings: &Settings) -> RegistryConfig {
 fn app_config(settings: &Settings) -> AppConfig {
     let mut config = AppConfig::default();
     config.external_url.clone_from(&settings.http.external_url);
+    config.trusted_proxies.clone_from(&settings.http.trusted_proxies);
     config.hot_memory = settings.http.hot_memory.to_usize();
     config
 }
@@ -316,6 +317,7 @@ fn http_config(config: &Config) -> HttpConfig {
         drain: http.drain.duration(),
         read_bytes_max: http.read_memory.to_usize(),
         h2_streams_max: http.http2_streams,
+        certificate_check: http.certificate_check.map(Span::duration),
         ..HttpLimits::default()
     };
     let fast_paths = strata_frontend_http::FastPaths {
@@ -331,7 +333,11 @@ fn listener_config(listener: &Listener) -> ListenerConfig {
         .tls
         .as_ref()
         .map(|files| TlsConfig { certificate: files.certificate.clone(), key: files.key.clone() });
-    ListenerConfig { address: listener.address, tls }
+    let scope = match listener.scope {
+        ListenerScope::Public => Scope::Public,
+        ListenerScope::Private => Scope::Private,
+    };
+    ListenerConfig { address: listener.address, tls, scope }
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ fn a_server_with_tls_is_asked_where_it_is_trusted() {
     let certificate = Certificate::make(directory.path());
     let path = |path: &std::path::Path| path.to_str().expect("UTF-8").to_owned();
     let text = format!(
-        "[[http.listeners]]\naddress = \"127.0.0.1:0\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
+        "[[http.listener]]\naddress = \"127.0.0.1:0\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
         path(&certificate.certificate),
         path(&certificate.key)
     );

@@ -174,7 +174,7 @@ fn reads_over_tls_by_both_protocols() {
     make_certificate(folder.path()).expect("a certificate");
     let pem = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     let config = format!(
-        "[[http.listeners]]\naddress = \"127.0.0.1:0\"\n\n[[http.listeners]]\naddress = \"127.0.0.1:0\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
+        "[[http.listener]]\naddress = \"127.0.0.1:0\"\n\n[[http.listener]]\naddress = \"127.0.0.1:0\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
         pem("certificate.pem"),
         pem("key.pem")
     );

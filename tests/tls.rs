@@ -16,9 +16,14 @@ use tempfile::TempDir;
 
 /// A server with one listener in clear text and one that speaks TLS.
 fn started(directory: &TempDir) -> (TestRegistry, Certificate) {
+    started_with(directory, "certificate-check = \"off\"\n")
+}
+
+/// The same with more settings of `[http]`.
+fn started_with(directory: &TempDir, settings: &str) -> (TestRegistry, Certificate) {
     let certificate = Certificate::make(directory.path());
     let config = format!(
-        "[http]\n[[http.listeners]]\naddress = \"127.0.0.1:0\"\n[[http.listeners]]\naddress = \"127.0.0.1:0\"\n\
+        "[http]\n{settings}[[http.listener]]\naddress = \"127.0.0.1:0\"\n[[http.listener]]\naddress = \"127.0.0.1:0\"\n\
          certificate = \"{}\"\nkey = \"{}\"\n",
         certificate.certificate.display(),
         certificate.key.display()
@@ -95,6 +100,28 @@ fn a_new_certificate_is_taken_up_while_connections_go_on() {
     after.send(&Request::get("/v2/")).expect(200);
     before.send(&Request::get("/v2/")).expect(200);
     assert!(Client::tls(*secure, old.client(&["h2"])).is_err(), "the old certificate is not in use any more");
+}
+
+#[test]
+fn a_certificate_that_changes_is_followed_without_a_signal() {
+    let directory = TempDir::new().expect("a directory");
+    let (registry, old) = started_with(&directory, "certificate-check = \"1s\"\n");
+    let secure = registry.endpoints().iter().find(|endpoint| endpoint.tls).expect("a TLS listener");
+    let mut before = Client::tls(*secure, old.client(&["h2"])).expect("a TLS connection");
+    // The key has yet to follow: the pair does not fit, and the old one stays.
+    let elsewhere = TempDir::new().expect("a directory");
+    let new = Certificate::make(elsewhere.path());
+    std::fs::copy(&new.certificate, &old.certificate).expect("a file");
+    wait::until("the change to be seen", wait::SOON, || {
+        registry.log().contains("the old one stays in use").then_some(())
+    });
+    Client::tls(*secure, old.client(&["h2"])).expect("a TLS connection");
+    std::fs::copy(&new.key, &old.key).expect("a file");
+    let mut after = wait::until("the new certificate to be in use", wait::SOON, || {
+        Client::tls(*secure, new.client(&["h2"])).ok()
+    });
+    after.send(&Request::get("/v2/")).expect(200);
+    before.send(&Request::get("/v2/")).expect(200);
 }
 
 #[test]

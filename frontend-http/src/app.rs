@@ -7,6 +7,7 @@ use crate::body::{RequestBody, ResponseBody};
 use crate::connection::ConnectionInfo;
 use crate::error::Refusal;
 use crate::exchange::Exchange;
+use crate::forwarded::{Origin, Proxies};
 use crate::handler;
 use crate::hot::{HotAnswer, HotAnswers, Keepable, Kept};
 use crate::lane::{Asked, Content, Reply, SimpleRequest};
@@ -23,6 +24,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode};
+use ipnet::IpNet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use strata_registry::{Health, Registry};
@@ -38,11 +40,18 @@ pub struct AppConfig {
     pub body_memory: usize,
     /// Bytes of manifests and small blobs that are kept in memory, to be sent again without being read; 0 for none. Default 32 MiB.
     pub hot_memory: usize,
+    /// Networks of proxies whose `X-Forwarded-*` fields are believed. Default none.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Default for AppConfig {
     fn default() -> Self {
-        Self { external_url: None, body_memory: 128 * 1024 * 1024, hot_memory: 32 * 1024 * 1024 }
+        Self {
+            external_url: None,
+            body_memory: 128 * 1024 * 1024,
+            hot_memory: 32 * 1024 * 1024,
+            trusted_proxies: Vec::new(),
+        }
     }
 }
 
@@ -55,6 +64,7 @@ pub struct App {
     request_ids: RequestIds,
     memory: Memory,
     hot: HotAnswers,
+    proxies: Proxies,
     draining: AtomicBool,
 }
 
@@ -64,11 +74,13 @@ impl App {
         let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
         let memory = Memory::new(config.body_memory);
         let hot = HotAnswers::new(config.hot_memory);
+        let proxies = Proxies::new(config.trusted_proxies.clone());
         Arc::new(Self {
             registry,
             config,
             memory,
             hot,
+            proxies,
             metrics: Arc::default(),
             request_ids: RequestIds::new(low ^ high),
             draining: AtomicBool::new(false),
@@ -130,10 +142,12 @@ impl App {
         let routed = Route::parse(parts.uri.path());
         let request_id =
             self.request_ids.take(parts.headers.get(header::REQUEST_ID).map(HeaderValue::as_bytes));
-        let log = self.begin_log(connection, parts, routed.as_ref().ok(), &request_id);
+        let origin = self.proxies.origin(connection, parts);
+        let log = self.begin_log(&origin, parts, routed.as_ref().ok(), &request_id);
         let result = match &routed {
             Ok(route) => {
-                let exchange = Exchange::new(self, connection, parts, route, Arc::clone(&request_id), &log);
+                let exchange =
+                    Exchange::new(self, connection, parts, route, origin, Arc::clone(&request_id), &log);
                 dispatch(&exchange, route.endpoint, body).await
             }
             Err(error) => Err(Refusal::from(*error)),
@@ -188,7 +202,7 @@ impl App {
 
     fn begin_log(
         &self,
-        connection: &ConnectionInfo,
+        origin: &Origin,
         parts: &Parts,
         route: Option<&Route<'_>>,
         request_id: &Arc<str>,
@@ -197,7 +211,7 @@ impl App {
             endpoint: route.map_or(Endpoint::Unknown, |route| route.endpoint),
             method: &parts.method,
             id: Arc::clone(request_id),
-            remote: connection.peer.ip(),
+            remote: origin.remote,
             repository: route.map_or("", Route::name),
             path: parts.uri.path(),
             user_agent: parts.headers.get(USER_AGENT).map(HeaderValue::as_bytes),

@@ -32,6 +32,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use strata_registry::Scope;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -48,6 +49,8 @@ pub struct ConnectionInfo {
     pub local: SocketAddr,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// Who was expected to reach the listener.
+    pub scope: Scope,
     zero_copy: Option<Arc<Queue>>,
     read_budget: ReadBudget,
     metrics: Arc<ServerMetrics>,
@@ -61,6 +64,7 @@ impl ConnectionInfo {
             peer: nowhere,
             local: nowhere,
             tls: false,
+            scope: Scope::Private,
             zero_copy: None,
             read_budget: ReadBudget::none(),
             metrics: Arc::default(),
@@ -81,15 +85,26 @@ impl ConnectionInfo {
     }
 }
 
+/// A connection that a listener has accepted.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// Where it comes from.
+    pub(crate) peer: SocketAddr,
+    /// Who was expected to reach the listener.
+    pub(crate) scope: Scope,
+    /// The listener's identity, where it speaks TLS.
+    pub(crate) tls: Option<Arc<Tls>>,
+}
+
 /// Serves one connection until it ends. `slot` is its place among the connections that may be open.
 pub(crate) async fn serve<H: Handler>(
     shared: Arc<Shared<H>>,
     stream: TcpStream,
-    peer: SocketAddr,
-    tls: Option<Arc<Tls>>,
+    accepted: Accepted,
     metrics: Arc<ListenerMetrics>,
     slot: Slot,
 ) {
+    let Accepted { peer, scope, tls } = accepted;
     metrics.open.increment();
     let open = Open { metrics, _slot: slot };
     let Ok(local) = stream.local_addr() else { return };
@@ -106,6 +121,7 @@ pub(crate) async fn serve<H: Handler>(
         peer,
         local,
         tls: tls.is_some(),
+        scope,
         zero_copy: None,
         read_budget: shared.read_budget.clone(),
         metrics: Arc::clone(&shared.metrics),

@@ -5,6 +5,7 @@ use crate::body::{RequestBody, RequestBodyError};
 use crate::condition::{self, Verdict};
 use crate::connection::ConnectionInfo;
 use crate::error::Refusal;
+use crate::forwarded::Origin;
 use crate::memory::{Memory, Room};
 use crate::query::Query;
 use crate::range::{self, Selection};
@@ -19,7 +20,7 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
-use strata_registry::{BodyError, Context, Piece, Registry, Scope, UploadBody};
+use strata_registry::{BodyError, Context, Piece, Registry, UploadBody};
 use strata_types::limits::MANIFEST_BYTES_MAX;
 use strata_types::{Digest, ErrorCode, Failure, Reference, ReferenceError, RepositoryName, UploadId};
 
@@ -33,6 +34,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) query: Query<'a>,
     pub(crate) context: Context,
+    #[expect(dead_code, reason = "the address of tokens is made of it")]
+    pub(crate) origin: Origin,
     pub(crate) log: &'a Arc<RequestLog>,
     route: &'a Route<'a>,
 }
@@ -43,6 +46,7 @@ impl<'a> Exchange<'a> {
         connection: &'a ConnectionInfo,
         parts: &'a Parts,
         route: &'a Route<'a>,
+        origin: Origin,
         request_id: Arc<str>,
         log: &'a Arc<RequestLog>,
     ) -> Self {
@@ -56,9 +60,10 @@ impl<'a> Exchange<'a> {
             context: Context {
                 principal: app.registry().stranger(),
                 request_id,
-                remote: Some(connection.peer.ip()),
-                scope: Scope::Private,
+                remote: Some(origin.remote),
+                scope: connection.scope,
             },
+            origin,
             log,
             route,
         }

@@ -33,6 +33,7 @@ mod connection;
 mod connection_metrics;
 mod drain;
 mod fast_path;
+mod forwarded;
 mod frame_meter;
 mod intake;
 pub mod lane;

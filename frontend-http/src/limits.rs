@@ -45,6 +45,8 @@ pub struct HttpLimits {
     pub h2_pending_resets_max: usize,
     /// Resets on one HTTP/2 connection that the server sent for a client's faults; more ends the connection. Default 256.
     pub h2_faults_max: usize,
+    /// How often the files of certificates are looked at for a change; `None`: not. Default 10 s.
+    pub certificate_check: Option<Duration>,
     /// Bytes of a send buffer of the socket (`SO_SNDBUF`), `None` for the kernel's own tuning, which is right except in tests.
     pub send_buffer: Option<usize>,
 }
@@ -68,6 +70,7 @@ impl Default for HttpLimits {
             h2_connection_window: 4 * 1024 * 1024,
             h2_pending_resets_max: 64,
             h2_faults_max: 256,
+            certificate_check: Some(Duration::from_secs(10)),
             send_buffer: None,
         }
     }

@@ -1,7 +1,7 @@
 //! One listening socket: bound, accepting, never giving up.
 
 use crate::congestion::Paced;
-use crate::connection;
+use crate::connection::{self, Accepted};
 use crate::connection_metrics::ListenerMetrics;
 use crate::drain::Connections;
 use crate::fast_path::FastPaths;
@@ -14,6 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use strata_registry::Scope;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 
@@ -33,6 +34,7 @@ pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) metrics: Arc<ListenerMetrics>,
+    scope: Scope,
     /// What connections from elsewhere get, where those from this machine get something else.
     paced: Option<Paced>,
 }
@@ -50,7 +52,7 @@ impl Listener {
         let paced = if fast_paths.local_unpaced { Paced::find() } else { None };
         let paced = paced.filter(|_| Paced::prepare(&socket).is_ok());
         let metrics = Arc::new(ListenerMetrics::new(address, tls.is_some()));
-        Ok(Self { socket, address, tls, metrics, paced })
+        Ok(Self { socket, address, tls, metrics, scope: config.scope, paced })
     }
 
     /// Accepts and serves connections for ever.
@@ -64,7 +66,8 @@ impl Listener {
                     let slot = shared.connections.slot().await;
                     self.metrics.accepted.increment();
                     let (tls, metrics) = (self.tls.clone(), Arc::clone(&self.metrics));
-                    spawn(connection::serve(Arc::clone(&shared), stream, peer, tls, metrics, slot));
+                    let from = Accepted { peer, scope: self.scope, tls };
+                    spawn(connection::serve(Arc::clone(&shared), stream, from, metrics, slot));
                 }
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {

@@ -8,7 +8,11 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
 use tokio_rustls::TlsAcceptor;
 
 /// What is spoken inside TLS, the best first.
@@ -36,6 +40,8 @@ struct Certificates {
     config: TlsConfig,
     provider: Arc<CryptoProvider>,
     current: RwLock<Arc<CertifiedKey>>,
+    /// The files as they were when they were last read, or tried to be.
+    seen: Mutex<[Option<Stamp>; 2]>,
 }
 
 impl Tls {
@@ -45,9 +51,11 @@ impl Tls {
     /// `HttpError::Tls` if a file cannot be read, holds no PEM of its kind, or key and certificate do not belong together.
     pub(crate) fn load(config: &TlsConfig) -> Result<Self, HttpError> {
         let provider = Arc::new(default_provider());
+        // Before they are read: what changes meanwhile is read again.
+        let seen = Mutex::new(stamps(config));
         let current = RwLock::new(Arc::new(read(config, &provider)?));
         let certificates =
-            Arc::new(Certificates { config: config.clone(), provider: Arc::clone(&provider), current });
+            Arc::new(Certificates { config: config.clone(), provider: Arc::clone(&provider), current, seen });
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| refused(config, &error))?
@@ -69,9 +77,28 @@ impl Tls {
     /// As [`load`](Self::load); then the old certificate stays.
     pub(crate) fn reload(&self) -> Result<(), HttpError> {
         let certificates = &self.certificates;
+        *certificates.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamps(&certificates.config);
         let fresh = Arc::new(read(&certificates.config, &certificates.provider)?);
         *certificates.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
+    }
+
+    /// Reads the files again where one of them has changed since. One that cannot be used, as when the key is yet to follow its
+    /// certificate, is said once, and the old ones stay.
+    pub(crate) fn follow(&self) {
+        let certificates = &self.certificates;
+        let is_known = {
+            let seen = certificates.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            *seen == stamps(&certificates.config)
+        };
+        if is_known {
+            return;
+        }
+        let certificate = certificates.config.certificate.display();
+        match self.reload() {
+            Ok(()) => tracing::info!(%certificate, "a certificate has changed and was read again"),
+            Err(error) => tracing::warn!(%error, "a certificate has changed; the old one stays in use"),
+        }
     }
 }
 
@@ -79,6 +106,26 @@ impl ResolvesServerCert for Certificates {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
     }
+}
+
+/// What tells a file from the one that was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: SystemTime,
+    len: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    /// Follows links, as Kubernetes and ACME clients change them and not the files.
+    fn of(path: &Path) -> Option<Self> {
+        let file = fs::metadata(path).ok()?;
+        Some(Self { modified: file.modified().ok()?, len: file.len(), inode: file.ino() })
+    }
+}
+
+fn stamps(config: &TlsConfig) -> [Option<Stamp>; 2] {
+    [&config.certificate, &config.key].map(|path| Stamp::of(path))
 }
 
 /// Reads and checks the two files.

@@ -64,6 +64,7 @@ fn placeholder(key: &Key) -> String {
     match key.kind.name {
         words if words.starts_with('"') => words.replace('"', "").replace(", ", "|"),
         "list of addresses" => "ADDRESS".to_owned(),
+        "list of networks" => "NETWORK".to_owned(),
         "log level" => "LEVEL".to_owned(),
         name => name.to_uppercase(),
     }

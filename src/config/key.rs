@@ -100,10 +100,10 @@ mod tests {
 
     #[test]
     fn a_close_name_is_found_and_a_far_one_is_not() {
-        let names = ["http.listen", "http.listeners", "storage.reserve", "log.level"];
+        let names = ["http.listen", "http.listener", "storage.reserve", "log.level"];
         let table = [
             ("http.lisen", Some("http.listen")),
-            ("http.listener", Some("http.listeners")),
+            ("http.listner", Some("http.listener")),
             ("storage.reserved", Some("storage.reserve")),
             ("loglevel", Some("log.level")),
             ("grpc.listen", None),

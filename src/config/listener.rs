@@ -1,13 +1,14 @@
-//! `[[http.listeners]]`: addresses with a certificate of their own. Only in the file, since a flag cannot hold a table.
+//! `[[http.listener]]`: addresses with a certificate of their own. Only in the file, since a flag cannot hold a table.
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::key::nearest;
 use super::setting::{Form, Kind, Refusal, Setting, quoted};
+use super::settings::ListenerScope;
 use super::value::{Raw, Value};
 
-/// The names that a table of `[[http.listeners]]` may hold.
-const NAMES: [&str; 3] = ["address", "certificate", "key"];
+/// The names that a table of `[[http.listener]]` may hold.
+const NAMES: [&str; 4] = ["address", "certificate", "key", "scope"];
 
 /// An address to listen on; with certificate and key it speaks TLS, without them plain HTTP.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +17,8 @@ pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     /// Files of the certificate chain and its key, both PEM.
     pub(crate) tls: Option<TlsFiles>,
+    /// Who is expected to reach it.
+    pub(crate) scope: ListenerScope,
 }
 
 /// Where the certificate of a listener lies.
@@ -36,7 +39,7 @@ impl Setting for Vec<Listener> {
             Raw::List(parts) => parts,
             _ => {
                 let message =
-                    format!("{} is not a list of tables; write [[http.listeners]]", value.describe());
+                    format!("{} is not a list of tables; write [[http.listener]]", value.describe());
                 return Err(vec![message.into()]);
             }
         };
@@ -69,6 +72,10 @@ fn read_one(part: &Value) -> Result<Listener, Vec<Refusal>> {
     let mut keep = |name: &str, why: Vec<Refusal>, line: Option<usize>| {
         refusals.extend(why.into_iter().map(|why| at(line, format!("{name}: {}", why.message))));
     };
+    let scope = match table.get("scope") {
+        Some(value) => ListenerScope::read(value).map_err(|why| keep("scope", why, value.line)).ok(),
+        None => Some(ListenerScope::Public),
+    };
     let address = if let Some(value) = table.get("address") {
         SocketAddr::read(value).map_err(|why| keep("address", why, value.line)).ok()
     } else {
@@ -95,8 +102,8 @@ fn read_one(part: &Value) -> Result<Listener, Vec<Refusal>> {
         }
         _ => certificate.zip(key).map(|(certificate, key)| TlsFiles { certificate, key }),
     };
-    match address {
-        Some(address) if refusals.is_empty() => Ok(Listener { address, tls }),
+    match address.zip(scope) {
+        Some((address, scope)) if refusals.is_empty() => Ok(Listener { address, tls, scope }),
         _ => Err(refusals),
     }
 }
@@ -106,6 +113,9 @@ fn one_toml(listener: &Listener) -> String {
     if let Some(tls) = &listener.tls {
         parts.push(format!("certificate = {}", quoted(&tls.certificate.to_string_lossy())));
         parts.push(format!("key = {}", quoted(&tls.key.to_string_lossy())));
+    }
+    if listener.scope != ListenerScope::Public {
+        parts.extend(listener.scope.toml().map(|scope| format!("scope = {scope}")));
     }
     format!("{{ {} }}", parts.join(", "))
 }

@@ -25,7 +25,7 @@ pub(crate) use log_level::LogLevel;
 pub(crate) use problem::Problems;
 pub(crate) use reference::{default_toml, effective_toml, markdown};
 pub(crate) use setting::Form;
-pub(crate) use settings::{Gc, Io, KEYS, LogFormat, Settings, VerifyOnRead};
+pub(crate) use settings::{Gc, Io, KEYS, ListenerScope, LogFormat, Settings, VerifyOnRead};
 pub(crate) use size::ByteSize;
 pub(crate) use span::Span;
 
@@ -39,7 +39,7 @@ pub(crate) type Flags = Vec<(&'static Key, Vec<String>)>;
 pub(crate) struct Config {
     /// The typed settings.
     pub(crate) settings: Settings,
-    /// Where to listen: the addresses of `http.listen` and the tables of `http.listeners`.
+    /// Where to listen: the addresses of `http.listen` and the tables of `http.listener`.
     pub(crate) listeners: Vec<Listener>,
     layers: Layers,
 }

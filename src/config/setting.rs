@@ -1,5 +1,6 @@
 //! [`Setting`]: how a written [`Value`] becomes a typed one, for every type a setting can have.
-use std::net::{Ipv4Addr, SocketAddr};
+use ipnet::IpNet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::size::ByteSize;
@@ -212,31 +213,70 @@ impl Setting for SocketAddr {
     }
 }
 
-/// Several addresses; one text may name several with commas between.
+/// Several of them; one text may name several with commas between.
+fn read_many<T: Setting>(value: &Value, name: &str) -> Result<Vec<T>, Vec<Refusal>> {
+    let parts = match &value.raw {
+        Raw::Text(text) => {
+            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Value::text).collect()
+        }
+        Raw::List(parts) => parts.clone(),
+        _ => return Err(refused(format!("{} is not a {name}", value.describe()))),
+    };
+    let (mut read, mut refusals) = (Vec::new(), Vec::new());
+    for part in parts {
+        match T::read(&part) {
+            Ok(one) => read.push(one),
+            Err(why) => refusals.extend(why.into_iter().map(|why| Refusal { line: part.line, ..why })),
+        }
+    }
+    if refusals.is_empty() { Ok(read) } else { Err(refusals) }
+}
+
+/// Several as a TOML array.
+fn many_toml<T: Setting>(many: &[T]) -> String {
+    let parts: Vec<String> = many.iter().filter_map(Setting::toml).collect();
+    format!("[{}]", parts.join(", "))
+}
+
+/// Several addresses.
 impl Setting for Vec<SocketAddr> {
     const KIND: Kind = Kind { name: "list of addresses", form: Form::Many };
 
     fn read(value: &Value) -> Result<Self, Vec<Refusal>> {
-        let parts = match &value.raw {
-            Raw::Text(text) => {
-                text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Value::text).collect()
-            }
-            Raw::List(parts) => parts.clone(),
-            _ => return Err(refused(format!("{} is not a list of addresses", value.describe()))),
-        };
-        let (mut addresses, mut refusals) = (Vec::new(), Vec::new());
-        for part in parts {
-            match SocketAddr::read(&part) {
-                Ok(address) => addresses.push(address),
-                Err(why) => refusals.extend(why.into_iter().map(|why| Refusal { line: part.line, ..why })),
-            }
-        }
-        if refusals.is_empty() { Ok(addresses) } else { Err(refusals) }
+        read_many(value, Self::KIND.name)
     }
 
     fn toml(&self) -> Option<String> {
-        let parts: Vec<String> = self.iter().map(|address| quoted(&address.to_string())).collect();
-        Some(format!("[{}]", parts.join(", ")))
+        Some(many_toml(self))
+    }
+}
+
+/// Several networks.
+impl Setting for Vec<IpNet> {
+    const KIND: Kind = Kind { name: "list of networks", form: Form::Many };
+
+    fn read(value: &Value) -> Result<Self, Vec<Refusal>> {
+        read_many(value, Self::KIND.name)
+    }
+
+    fn toml(&self) -> Option<String> {
+        (!self.is_empty()).then(|| many_toml(self))
+    }
+}
+
+/// A network: an address and how many of its bits count, `10.0.0.0/8`; an address alone is a network of one.
+impl Setting for IpNet {
+    const KIND: Kind = Kind { name: "network", form: Form::One };
+
+    fn read(value: &Value) -> Result<Self, Vec<Refusal>> {
+        let wanted = "a network; write ADDRESS/BITS, for example \"10.0.0.0/8\" or \"fd00::/8\"";
+        let text = text(value, wanted)?.trim();
+        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map_err(|_| refused(format!("{text:?} is not {wanted}")))
+    }
+
+    fn toml(&self) -> Option<String> {
+        Some(quoted(&self.to_string()))
     }
 }
 

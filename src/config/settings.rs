@@ -1,5 +1,6 @@
 //! The settings: one declaration gives each its Rust field, its names in file, environment and flags, its default and
 //! its documentation. Nothing else lists them; a field that no code reads is a compiler warning.
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -68,6 +69,18 @@ words! {
     AuthMode {
         /// No accounts: whoever reaches the address may do everything.
         Open = "open",
+        /// Accounts with access keys and roles.
+        Accounts = "accounts",
+    }
+}
+
+words! {
+    /// Who is expected to reach an address.
+    ListenerScope {
+        /// Whoever is on the network outside.
+        Public = "public",
+        /// Only whoever is on a network that the operator looks after.
+        Private = "private",
     }
 }
 
@@ -127,18 +140,28 @@ settings! {
     /// Where and how Strata answers HTTP.
     [http] Http {
         /// Addresses to listen on. Port 0 takes any free port. An address that other machines can reach needs
-        /// `auth.open-to-network`. The default counts only where no `http.listeners` are written.
+        /// `auth.open-to-network`. The default counts only where no `[[http.listener]]` is written.
         listen: Vec<SocketAddr> = "127.0.0.1:5000", flag "listen";
         /// Certificate chain (PEM file) for the addresses of `http.listen`; with it they speak HTTPS only. Read again on SIGHUP.
         certificate: Option<PathBuf> = "", example "/etc/strata/tls.crt";
         /// Private key (PEM file) that belongs to `http.certificate`. Read again on SIGHUP.
         key: Option<PathBuf> = "", example "/etc/strata/tls.key";
-        /// Further addresses, each with a certificate of its own or with none. Written as `[[http.listeners]]` tables with
-        /// `address`, and `certificate` and `key` for HTTPS.
-        listeners: Vec<Listener> = "",
-            example "[{ address = \"127.0.0.1:5443\", certificate = \"/etc/strata/tls.crt\", key = \"/etc/strata/tls.key\" }]";
+        /// Who is expected to reach the addresses of `http.listen`: on a `"public"` one, registries whose public address is off do not
+        /// exist, for nobody; on a `"private"` one all do.
+        scope: ListenerScope = "public";
+        /// Further addresses, each with a certificate of its own or with none. Written as `[[http.listener]]` tables with
+        /// `address`, `certificate` and `key` for HTTPS, and `scope` (as `http.scope`).
+        listener: Vec<Listener> = "",
+            example "[{ address = \"127.0.0.1:5443\", certificate = \"/etc/strata/tls.crt\", key = \"/etc/strata/tls.key\", scope = \"private\" }]";
+        /// How often the files of certificates are looked at; where one has changed, both are read again. `"off"`: only on SIGHUP.
+        certificate_check: Option<Span> = "10s";
+        /// Networks of reverse proxies. A request from one of them is taken to come from where its `X-Forwarded-For` says, and to have
+        /// been made by the scheme and to the host of its `X-Forwarded-Proto` and `X-Forwarded-Host`; from anywhere else these
+        /// fields mean nothing. Each proxy must set or remove all three.
+        trusted_proxies: Vec<IpNet> = "", example "10.0.0.0/8,127.0.0.1/32";
         /// What clients reach this server by, when a proxy changes host, scheme or path. It stands before the path of every
-        /// `Location`. Not set: locations are paths only, which is right for every proxy that passes paths on unchanged.
+        /// `Location` and of the address of tokens. Not set: locations are paths only, which is right for every proxy that passes paths
+        /// on unchanged, and tokens are to be had at the host that the client has asked.
         external_url: Option<String> = "", example "https://registry.example";
         /// Connections of all listeners together. At the limit idle ones are closed, then new ones wait until one ends.
         max_connections: u32 = "10000";
@@ -246,8 +269,15 @@ settings! {
 
     /// Who may do what.
     [auth] Auth {
-        /// `"open"`: no accounts, whoever reaches the address may push, pull and delete.
+        /// `"open"`: no accounts, whoever reaches the address may push, pull and delete. `"accounts"`: accounts with access keys and
+        /// roles; the first start makes the account `admin`.
         mode: AuthMode = "open";
+        /// What tokens are made for, as clients see it in challenges; another service's tokens are refused.
+        service: Option<String> = "strata";
+        /// How long a token lives; at most 12h.
+        token_life: Span = "1h";
+        /// How long a refresh token lives, which `docker login` keeps in place of a password. It ends with its access key.
+        refresh_life: Span = "90d";
         /// Allows mode `open` on addresses that other machines can reach. Without it only loopback addresses are taken.
         open_to_network: bool = "false", flag "open";
     }

@@ -111,7 +111,7 @@ fn a_misspelt_variable_is_refused_and_a_foreign_one_is_left_alone() {
 #[test]
 fn everything_wrong_is_reported_at_once() {
     let file = "[storage]\nreserve = 5\nupload-expiry = \"soon\"\nwhat = 1\n[log]\nlevel = \"loud\"\n\
-                [http]\nlisten = [\"127.0.0.1:1\", \"x\"]\n[[http.listeners]]\naddress = \"y\"\nkye = \"z\"\n";
+                [http]\nlisten = [\"127.0.0.1:1\", \"x\"]\n[[http.listener]]\naddress = \"y\"\nkye = \"z\"\n";
     let error = refusal(file, &[("STRATA_AUTH_MODE", "closed"), ("STRATA_LOG_FROMAT", "json")]);
     assert!(error.starts_with("the configuration has 9 problems:\n"), "{error}");
     for part in [
@@ -120,8 +120,8 @@ fn everything_wrong_is_reported_at_once() {
         "strata.toml:4: unknown key `storage.what`\n",
         "strata.toml:6: log.level: \"loud\" is not a log level",
         "strata.toml:8: http.listen: \"x\" is not an address",
-        "strata.toml:10: http.listeners: address: \"y\" is not an address",
-        "strata.toml:11: http.listeners: unknown key `kye`; did you mean `key`?",
+        "strata.toml:10: http.listener: address: \"y\" is not an address",
+        "strata.toml:11: http.listener: unknown key `kye`; did you mean `key`?",
         "STRATA_AUTH_MODE: \"closed\" is not one of \"open\"",
         "STRATA_LOG_FROMAT: no setting has this name; did you mean STRATA_LOG_FORMAT?",
     ] {
@@ -155,16 +155,17 @@ fn an_address_that_others_reach_needs_the_word_open() {
     for address in ["127.0.0.1:5000", "[::1]:5000", "127.9.9.9:0", "localhost:5000"] {
         load("", &[], &[("listen", &[address])]).expect(address);
     }
-    let table = "[[http.listeners]]\naddress = \"0.0.0.0:5000\"\n";
+    let table = "[[http.listener]]\naddress = \"0.0.0.0:5000\"\n";
     assert!(refusal(table, &[]).contains("0.0.0.0:5000"));
 }
 
 #[test]
 fn listeners_are_the_addresses_and_the_tables() {
-    let table = "[[http.listeners]]\naddress = \"127.0.0.1:2\"\ncertificate = \"c\"\nkey = \"k\"\n";
+    let table = "[[http.listener]]\naddress = \"127.0.0.1:2\"\ncertificate = \"c\"\nkey = \"k\"\n";
     let shown = |config: &Config| {
         let one = |listener: &Listener| {
-            format!("{}{}", listener.address, if listener.tls.is_some() { "+tls" } else { "" })
+            let private = if listener.scope == ListenerScope::Private { "+private" } else { "" };
+            format!("{}{}{private}", listener.address, if listener.tls.is_some() { "+tls" } else { "" })
         };
         config.listeners.iter().map(one).collect::<Vec<_>>().join(" ")
     };
@@ -173,6 +174,8 @@ fn listeners_are_the_addresses_and_the_tables() {
         (table.to_owned(), "127.0.0.1:2+tls"),
         (format!("[http]\nlisten = [\"127.0.0.1:1\"]\n{table}"), "127.0.0.1:1 127.0.0.1:2+tls"),
         ("[http]\ncertificate = \"c\"\nkey = \"k\"\n".to_owned(), "127.0.0.1:5000+tls"),
+        ("[http]\nscope = \"private\"\n".to_owned(), "127.0.0.1:5000+private"),
+        (format!("{table}scope = \"private\"\n"), "127.0.0.1:2+tls+private"),
         (
             "[http]\nlisten = \"127.0.0.1:1,127.0.0.1:0,127.0.0.1:0\"\n".to_owned(),
             "127.0.0.1:1 127.0.0.1:0 127.0.0.1:0",
@@ -187,12 +190,16 @@ fn listeners_are_the_addresses_and_the_tables() {
         ("[http]\nkey = \"k\"\n", "needs its certificate"),
         ("[http]\nlisten = [\"127.0.0.1:1\", \"127.0.0.1:1\"]\n", "127.0.0.1:1 is listed twice"),
         (
-            "[[http.listeners]]\naddress = \"127.0.0.1:1\"\nkey = \"k\"\n",
-            "strata.toml:1: http.listeners: certificate: is missing",
+            "[[http.listener]]\naddress = \"127.0.0.1:1\"\nkey = \"k\"\n",
+            "strata.toml:1: http.listener: certificate: is missing",
         ),
-        ("[[http.listeners]]\n", "address: is missing"),
-        ("[http]\nlisteners = 3\n", "write [[http.listeners]]"),
-        ("[http]\nlisteners = [3]\n", "3 is not a table"),
+        ("[[http.listener]]\n", "address: is missing"),
+        (
+            "[[http.listener]]\naddress = \"127.0.0.1:1\"\nscope = \"secret\"\n",
+            "strata.toml:3: http.listener: scope: \"secret\" is not one of \"public\", \"private\"",
+        ),
+        ("[http]\nlistener = 3\n", "write [[http.listener]]"),
+        ("[http]\nlistener = [3]\n", "3 is not a table"),
     ] {
         let error = refusal(file, &[]);
         assert!(error.contains(part), "{file:?}: {error}");
@@ -240,7 +247,7 @@ fn defaults_and_examples_read_back() {
     let uncomment = |line| if is_key(line) { line.trim_start_matches('#') } else { line };
     let uncommented = default.lines().map(uncomment).collect::<Vec<_>>().join("\n");
     let config = load(&uncommented, &[], &[]).expect(&uncommented);
-    assert_eq!(config.settings.http.listeners.len(), 1, "the example of http.listeners");
+    assert_eq!(config.settings.http.listener.len(), 1, "the example of http.listener");
     for key in KEYS {
         let (origin, value) = config.layers.effective(key);
         assert!(matches!(origin, value::Origin::File(_)), "{} stands in the default file", key.dotted());
@@ -262,4 +269,24 @@ fn documentation_equals_the_code() {
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(committed == generated, "docs/config.md is not what the code says; run `make docs`");
+}
+
+#[test]
+fn accounts_may_be_reached_from_anywhere_and_tokens_are_short_lived() {
+    let address = ("listen", &["0.0.0.0:5000"] as &[&str]);
+    load("[auth]\nmode = \"accounts\"\n", &[], &[address]).expect("accounts need no --open");
+    for (file, part) in [
+        ("[auth]\ntoken-life = \"13h\"\n", "`auth.token-life` is 13h; write 1m to 12h"),
+        ("[auth]\ntoken-life = \"0\"\n", "`auth.token-life`"),
+        ("[auth]\nrefresh-life = \"30s\"\n", "`auth.refresh-life` is 30s"),
+        ("[auth]\nservice = \"a\\\"b\"\n", "`auth.service`"),
+        ("[auth]\nservice = \"\"\n", "`auth.service`"),
+        (
+            "[http]\ntrusted-proxies = [\"10.0.0.0/33\"]\n",
+            "strata.toml:2: http.trusted-proxies: \"10.0.0.0/33\" is not a network",
+        ),
+    ] {
+        let error = refusal(file, &[]);
+        assert!(error.contains(part), "{file:?}: {error}");
+    }
 }

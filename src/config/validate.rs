@@ -36,7 +36,7 @@ pub(crate) fn check(settings: &Settings, layers: &Layers, problems: &mut Problem
     listeners
 }
 
-/// The addresses of `http.listen`, then the tables of `http.listeners`; where only tables are written, only those.
+/// The addresses of `http.listen`, then the tables of `http.listener`; where only tables are written, only those.
 fn listeners(settings: &Settings, layers: &Layers, problems: &mut Problems) -> Vec<Listener> {
     let http = &settings.http;
     let tls = match (&http.certificate, &http.key) {
@@ -57,21 +57,24 @@ fn listeners(settings: &Settings, layers: &Layers, problems: &mut Problems) -> V
             None
         }
     };
-    let only_tables = !http.listeners.is_empty() && !layers.is_written("http", "listen");
+    let only_tables = !http.listener.is_empty() && !layers.is_written("http", "listen");
     let addresses: &[SocketAddr] = if only_tables { &[] } else { &http.listen };
-    let plain = addresses.iter().map(|address| Listener { address: *address, tls: tls.clone() });
-    plain.chain(http.listeners.iter().cloned()).collect()
+    let plain =
+        addresses.iter().map(|address| Listener { address: *address, tls: tls.clone(), scope: http.scope });
+    plain.chain(http.listener.iter().cloned()).collect()
 }
 
 fn check_reach(settings: &Settings, listeners: &[Listener], problems: &mut Problems) {
     match settings.auth.mode {
+        AuthMode::Accounts => {}
         AuthMode::Open if settings.auth.open_to_network => {}
         AuthMode::Open => {
             for listener in listeners.iter().filter(|listener| !listener.address.ip().is_loopback()) {
                 problems.push_general(format!(
                     "{} can be reached from other machines, and there are no accounts: everyone who reaches it could push, \
-                     pull and delete. Say --open (auth.open-to-network = true) if that is what you want, or listen on a \
-                     loopback address such as 127.0.0.1:5000",
+                     pull and delete. Say --auth-mode accounts (auth.mode = \"accounts\") to have accounts, --open \
+                     (auth.open-to-network = true) if everyone is what you want, or listen on a loopback address such as \
+                     127.0.0.1:5000",
                     listener.address
                 ));
             }
@@ -119,6 +122,7 @@ fn check_bounds(settings: &Settings, problems: &mut Problems) {
             settings.gc.segment_dead
         ));
     }
+    check_tokens(settings, problems);
     let header_size_max = ByteSize::new(256 << 10);
     if http.header_size > header_size_max {
         problems.push_general(format!(
@@ -130,5 +134,27 @@ fn check_bounds(settings: &Settings, problems: &mut Problems) {
         if threads > 1024 {
             problems.push_general(format!("`storage.{name}-threads` is {threads}; at most 1024 is possible"));
         }
+    }
+}
+
+/// What tokens may be: short-lived, and for a service whose name fits between quotes in a header and into the query of clients.
+fn check_tokens(settings: &Settings, problems: &mut Problems) {
+    const SERVICE_BYTES_MAX: usize = 255;
+    let auth = &settings.auth;
+    for (name, span, longest) in [
+        ("auth.token-life", auth.token_life, Span::seconds(12 * 3600)),
+        ("auth.refresh-life", auth.refresh_life, Span::seconds(366 * 24 * 3600)),
+    ] {
+        let shortest = Span::seconds(60);
+        if span < shortest || span > longest {
+            problems.push_general(format!("`{name}` is {span}; write {shortest} to {longest}"));
+        }
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
+    let service = auth.service.as_deref().unwrap_or_default();
+    if service.is_empty() || service.len() > SERVICE_BYTES_MAX || !service.bytes().all(fits) {
+        problems.push_general(format!(
+            "`auth.service` is {service:?}; write letters, digits, and `-._:`, at most {SERVICE_BYTES_MAX}"
+        ));
     }
 }

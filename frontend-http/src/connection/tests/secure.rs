@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use strata_registry::Scope;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -359,7 +360,7 @@ async fn certificates_are_re_read_without_a_break() {
 async fn unusable_identities_are_named_at_the_start() {
     let bind = |config: &TlsConfig| {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listeners = vec![ListenerConfig { address, tls: Some(config.clone()) }];
+        let listeners = vec![ListenerConfig { address, tls: Some(config.clone()), scope: Scope::Public }];
         let app = Arc::new(super::server::TestApp::default());
         Server::bind(&HttpConfig { listeners, ..HttpConfig::default() }, app).unwrap_err()
     };
@@ -393,8 +394,8 @@ async fn one_server_listens_at_several_addresses() {
     let connector = connector(identity.renew(), &[b"http/1.1"]);
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let listeners = vec![
-        ListenerConfig { address, tls: None },
-        ListenerConfig { address, tls: Some(identity.config.clone()) },
+        ListenerConfig { address, tls: None, scope: Scope::Public },
+        ListenerConfig { address, tls: Some(identity.config.clone()), scope: Scope::Public },
     ];
     let app = Arc::new(super::server::TestApp::default());
     let server = Server::bind(&HttpConfig { listeners, ..HttpConfig::default() }, app).unwrap();
@@ -414,7 +415,7 @@ async fn one_server_listens_at_several_addresses() {
 #[tokio::test]
 async fn an_address_that_is_taken_is_named() {
     let server = TestServer::start(HttpLimits::default());
-    let listeners = vec![ListenerConfig { address: server.address, tls: None }];
+    let listeners = vec![ListenerConfig { address: server.address, tls: None, scope: Scope::Public }];
     let app = Arc::new(super::server::TestApp::default());
     let error = Server::bind(&HttpConfig { listeners, ..HttpConfig::default() }, app).unwrap_err();
     assert!(error.to_string().contains(&server.address.to_string()), "{error}");

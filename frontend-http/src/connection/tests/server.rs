@@ -22,7 +22,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use strata_registry::Piece;
+use strata_registry::{Piece, Scope};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
@@ -279,7 +279,11 @@ impl TestServer {
 
     pub(super) fn start_with(limits: HttpLimits, tls: Option<TlsConfig>) -> Self {
         let app = Arc::new(TestApp::default());
-        let listeners = vec![ListenerConfig { address: SocketAddr::from(([127, 0, 0, 1], 0)), tls }];
+        let listeners = vec![ListenerConfig {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls,
+            scope: Scope::Public,
+        }];
         let server =
             Server::bind(&HttpConfig { listeners, limits, ..HttpConfig::default() }, Arc::clone(&app))
                 .unwrap();
