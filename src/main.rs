@@ -6,6 +6,7 @@ use mimalloc::MiMalloc;
 
 mod cli;
 mod config;
+mod first_admin;
 mod log;
 mod shutdown;
 mod wiring;

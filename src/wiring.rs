@@ -12,15 +12,19 @@ use strata_engine::{Engine, EngineConfig, EngineError, GcConfig, ScrubConfig};
 use strata_frontend_http::{
     App, AppConfig, HttpConfig, HttpError, HttpLimits, ListenerConfig, Server, ServerHandle, TlsConfig,
 };
-use strata_registry::{Registry, RegistryConfig, RegistryError, Scope};
+use strata_registry::{FirstAdministratorError, Registry, RegistryConfig, RegistryError, Scope};
 
 use crate::config::{Config, Gc, Io, Listener, ListenerScope, Problems, Settings, Span, VerifyOnRead};
+use crate::first_admin;
 use crate::log::Log;
 use crate::shutdown::{self, Stop};
 
 /// How long closing the store may take after the last request, before the process leaves without it. Whatever was
 /// acknowledged is durable by then; the next start recovers the rest.
 const CLOSE: Duration = Duration::from_secs(20);
+
+/// How often it is written down which keys were used.
+const USES: Duration = Duration::from_mins(1);
 
 /// Why the server could not start, as a sentence that says what to do.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub(crate) enum ServeError {
     Store { directory: PathBuf, error: Box<EngineError> },
     /// The accounts and registries cannot be read from the store.
     Directory(Box<RegistryError>),
+    /// The first administrator cannot be made.
+    FirstAdministrator(FirstAdministratorError),
     /// An address cannot be taken, a certificate cannot be read.
     Http(HttpError),
     /// The operating system refuses threads or signal handlers.
@@ -45,6 +51,7 @@ impl fmt::Display for ServeError {
             ServeError::Directory(error) => {
                 write!(out, "cannot read the accounts and registries of this store: {}", chain(error))
             }
+            ServeError::FirstAdministrator(error) => out.write_str(&chain(error)),
             ServeError::Http(error) => {
                 error.fmt(out)?;
                 out.write_str(advice_on_address(error))
@@ -152,7 +159,9 @@ async fn run(
     let settings = &config.settings;
     let registry = Registry::open(engine.clone(), registry_config(settings))
         .map_err(|error| ServeError::Directory(Box::new(error)))?;
-    let app = App::new(registry, app_config(settings));
+    let first =
+        first_admin::make(&registry, &settings.storage.data).map_err(ServeError::FirstAdministrator)?;
+    let app = App::new(registry.clone(), app_config(settings));
     let server = Server::bind(&http_config(config), Arc::clone(&app)).map_err(ServeError::Http)?;
     let stop = Stop::listen().map_err(ServeError::System)?;
     let running = server.handle();
@@ -160,7 +169,8 @@ async fn run(
     for path in engine.fast_paths().iter().chain(&server.fast_paths()) {
         tracing::info!(setting = path.setting, taken = path.taken, why = %path.why, "fast path");
     }
-    announce(&server.addresses(), &settings.storage.data);
+    announce(&server.addresses(), &settings.storage.data, first.as_deref());
+    let uses = tokio::spawn(keep_uses(registry.clone()));
 
     let bound = settings.http.drain.duration() + CLOSE;
     let report = server
@@ -170,8 +180,25 @@ async fn run(
             leave_after(bound);
         })
         .await;
+    uses.abort();
+    flush_uses(&registry).await;
     tracing::info!(open = report.open, cut = report.cut, took = ?report.took, "drained");
     Ok(())
+}
+
+/// Writes down now and then which keys were used.
+async fn keep_uses(registry: Registry) {
+    let mut turns = tokio::time::interval(USES);
+    loop {
+        turns.tick().await;
+        flush_uses(&registry).await;
+    }
+}
+
+async fn flush_uses(registry: &Registry) {
+    if let Err(error) = registry.flush_uses().await {
+        tracing::warn!(error = %chain(&error), "the last use of keys could not be written; it is tried again");
+    }
 }
 
 /// SIGHUP: certificates and the log level.
@@ -210,8 +237,9 @@ fn raise_open_files() {
     }
 }
 
-/// Says on stdout where the server listens and what to try. Scripts wait for the first line; a closed stdout is no error.
-fn announce(addresses: &[(SocketAddr, bool)], data: &Path) {
+/// Says on stdout where the server listens and what to try, and what is to be said this once. Scripts wait for the first line; a closed
+/// stdout is no error.
+fn announce(addresses: &[(SocketAddr, bool)], data: &Path, once: Option<&str>) {
     let mut text = String::new();
     for (address, tls) in addresses {
         let _ = writeln!(text, "listening on {}://{address}", if *tls { "https" } else { "http" });
@@ -226,6 +254,7 @@ fn announce(addresses: &[(SocketAddr, bool)], data: &Path) {
              curl {scheme}://{host}/v2/_catalog\n"
         );
     }
+    text.push_str(once.unwrap_or_default());
     let mut out = io::stdout().lock();
     if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         tracing::debug!(%error, "nobody reads stdout");

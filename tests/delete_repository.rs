@@ -96,11 +96,12 @@ fn a_registry_is_all_repositories_of_its_name() {
     for name in names {
         registry.repository(name).push_image("v1", &image);
     }
-    let removed = done(&endpoint.delete("/api/v1/registries/hy"));
+    told(&endpoint.delete("/api/v1/registries/hy"), 409, "CONFLICT");
+    let removed = done(&endpoint.delete("/api/v1/registries/hy?force=true"));
     assert_eq!(removed["repositories"], serde_json::json!(["hy/a", "hy/b/c"]));
     assert_eq!(catalog(&registry), ["default/x", "hy", "hy-2/a", "hy.b/a", "hya/a", "z", "zz/a"]);
     told(&endpoint.delete("/api/v1/registries/hy"), 404, "NAME_UNKNOWN");
-    let removed = done(&endpoint.delete("/api/v1/registries/default"));
+    let removed = done(&endpoint.delete("/api/v1/registries/default?force=true"));
     assert_eq!(removed["repositories"], serde_json::json!(["default/x", "hy", "z"]));
     assert_eq!(catalog(&registry), ["hy-2/a", "hy.b/a", "hya/a", "zz/a"]);
     expect_image(&registry.repository("zz/a"), "v1", &image);

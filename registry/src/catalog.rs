@@ -2,6 +2,7 @@
 
 use crate::access::InstanceAction;
 use crate::context::Context;
+use crate::directory::behind;
 use crate::error::RegistryError;
 use crate::page::{Page, RepositoryPage};
 use crate::registry::{Registry, Result, away};
@@ -29,8 +30,17 @@ impl Registry {
             let found = view.repositories(last.as_deref(), wanted).map_err(RegistryError::store)?;
             is_end = found.len() < wanted;
             last = found.last().map(|(name, _)| name.as_str().to_owned());
-            let names = found.into_iter().map(|(name, _)| name);
-            repositories.extend(names.filter(|name| self.shows(ctx, name)));
+            for (name, _) in found {
+                if self.shows(ctx, &name) {
+                    repositories.push(name);
+                } else if let Some((registry, _)) = name.as_str().split_once('/')
+                    && !self.shows_registry(ctx, registry)
+                {
+                    // Nothing of it is shown: on behind all of it.
+                    (last, is_end) = (Some(behind(registry)), false);
+                    break;
+                }
+            }
         }
         let more = repositories.len() > entries;
         repositories.truncate(entries);

@@ -58,6 +58,14 @@ pub struct Context {
     pub scope: Scope,
 }
 
+impl Identity {
+    /// Whether nothing takes away from what the account may do: neither is the key narrowed, nor does a token carry less.
+    pub(crate) fn is_whole(&self) -> bool {
+        let is_carried = self.access.as_ref().is_none_or(|access| access.iter().any(Access::is_admin));
+        self.narrowing.is_none() && is_carried
+    }
+}
+
 impl Context {
     /// A request of anybody in open mode, or of one who works on the data directory itself.
     pub fn everyone(request_id: impl Into<Arc<str>>, remote: Option<IpAddr>) -> Self {
@@ -80,7 +88,6 @@ impl Context {
 
     /// The same for something that events have no kind for: with what was done (`action`, such as `account.create`), to what (`target`)
     /// and what came of it (`result`).
-    #[cfg_attr(not(test), expect(dead_code, reason = "administrative changes are noted so"))]
     pub(crate) fn event_detail_of(&self, action: &str, target: &str, result: &str) -> Bytes {
         let mut detail = self.detail();
         for (name, value) in [("action", action), ("target", target), ("result", result)] {

@@ -2,10 +2,11 @@
 
 use crate::access::{Action, InstanceAction};
 use crate::context::Context;
+use crate::directory::Admitted;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
 use strata_engine::UnixMillis;
-use strata_engine::meta::{EdgeRole, Lost, Restore, TrashRecord, Trashed, View};
+use strata_engine::meta::{Batch, EdgeRole, Lost, Restore, TrashRecord, Trashed, View};
 use strata_types::{Digest, Reference, RepositoryName, Tag};
 
 /// Most deletions of a page.
@@ -151,17 +152,18 @@ impl Registry {
     /// [`RegistryError::TagsTaken`]; [`RegistryError::Denied`]; [`RegistryError::Contended`] and the store's condition.
     pub async fn restore(&self, ctx: &Context, number: u64, force: bool) -> Result<Restored> {
         let since = self.engine().undoable_since();
-        let restored = self
+        let (restored, admitted) = self
             .transact(ctx, |view, batch| {
-                self.authorize_restore(ctx, view, number)?;
+                let admitted = self.admit_restore(ctx, view, batch, number)?;
                 match batch.restore(view, number, since, force).map_err(RegistryError::store)? {
-                    Restore::Done(record) => Ok(record),
+                    Restore::Done(record) => Ok((record, admitted)),
                     Restore::Unknown => Err(RegistryError::DeletionUnknown { number }),
                     Restore::Missing(lost) => Err(RegistryError::RestoreIncomplete { number, lost }),
                     Restore::TagsTaken(tags) => Err(RegistryError::TagsTaken { number, tags }),
                 }
             })
             .await?;
+        self.admitted(admitted);
         self.counters().deletions_undone.add(1);
         let quarantined = self.quarantined_of(&restored.repository, &restored.digest)?;
         Ok(Restored { deletion: self.deletion(number, *restored), quarantined })
@@ -189,9 +191,9 @@ impl Registry {
     }
 
     /// Refuses those who may not delete in the repository that it is about: who may, may undo it.
-    fn authorize_restore(&self, ctx: &Context, view: &View, number: u64) -> Result<()> {
+    fn admit_restore(&self, ctx: &Context, view: &View, batch: &mut Batch, number: u64) -> Result<Admitted> {
         match view.trash(number).map_err(RegistryError::store)? {
-            Some(record) => self.authorize(ctx, Action::Delete, &record.repository),
+            Some(record) => self.admit(ctx, Action::Delete, batch, &record.repository),
             None => Err(RegistryError::DeletionUnknown { number }),
         }
     }

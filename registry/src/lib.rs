@@ -8,15 +8,14 @@
     reason = "a use case is async by contract, whether or not today's store answers it at once"
 )]
 
-#[allow(dead_code, reason = "the use cases that manage accounts and registries ask for the rest")]
 mod access;
 mod backup;
 mod blob;
 mod catalog;
 mod config;
 mod context;
+mod credential;
 mod deleted;
-#[allow(dead_code, reason = "the use cases that manage accounts and registries fill it")]
 mod directory;
 mod error;
 mod figures;
@@ -43,7 +42,12 @@ pub use blob::{BlobBody, BlobFile, BlobRead, BlobStat, IdleBlobFile};
 pub use config::{AuthConfig, AuthMode, RegistryConfig, TOKEN_LIFE_MAX};
 pub use context::{Context, Identity, Principal, Scope};
 pub use deleted::{DELETIONS_MAX, Deletion, DeletionPage, QUARANTINED_NAMED_MAX, Restored};
-pub use directory::{Account, AccountKind, Key, KeyEntry, RegistryEntry, RegistryKind, Snapshot, State};
+pub use directory::{
+    Account, AccountChange, AccountKind, AccountPage, CreatedKey, DIRECTORY_PAGE_MAX, FIRST_ACCOUNT,
+    FirstAdministratorError, KEY_AGE_ADVISED, KEYS_MAX, Key, KeyChange, KeyEntry, KeyStatus, MemberPage,
+    NewAccount, NewKey, NewRegistry, RegistryChange, RegistryEntry, RegistryKind, RegistryPage, RoleOn,
+    Snapshot, State, WhoAmI,
+};
 pub use error::{BodyError, ErrorEntry, MissingReference, RegistryError};
 pub use figures::{Figure, FigureKind};
 pub use health::Health;

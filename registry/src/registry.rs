@@ -3,11 +3,11 @@
 
 use crate::config::RegistryConfig;
 use crate::context::Context;
-use crate::directory::Snapshot;
+use crate::directory::{Directory, Snapshot};
 use crate::error::RegistryError;
 use crate::figures::Counters;
 use crate::health::Health;
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::Guard;
 use std::sync::Arc;
 use strata_engine::meta::{Batch, View};
 use strata_engine::{Engine, EngineError};
@@ -27,28 +27,28 @@ struct Inner {
     engine: Engine,
     config: RegistryConfig,
     counters: Counters,
-    directory: ArcSwap<Snapshot>,
+    directory: Directory,
 }
 
 impl Registry {
-    /// A registry on an open store. The store is closed by who opened it.
+    /// A registry on an open store; reads its directory, and blocks meanwhile. The store is closed by who opened it.
     ///
     /// # Errors
     /// The store's condition.
     pub fn open(engine: Engine, config: RegistryConfig) -> Result<Self> {
-        let directory = ArcSwap::from_pointee(Snapshot::default());
+        let directory = Directory::load(&engine)?;
         let inner = Inner { engine, config, counters: Counters::default(), directory };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Accounts, keys, roles and registries as they are now.
     pub fn directory(&self) -> Arc<Snapshot> {
-        self.inner.directory.load_full()
+        self.inner.directory.held()
     }
 
     /// The same for one look: costs less, and is not to be held.
     pub(crate) fn snapshot(&self) -> Guard<Arc<Snapshot>> {
-        self.inner.directory.load()
+        self.inner.directory.snapshot()
     }
 
     /// Whether reads and writes are served.
@@ -66,6 +66,10 @@ impl Registry {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.inner.counters
+    }
+
+    pub(crate) fn directory_state(&self) -> &Directory {
+        &self.inner.directory
     }
 
     /// A consistent view of the metadata; one for each decision.

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
 use crate::upload::{UploadBody, receive_whole};
-use strata_engine::meta::{GcItem, StoredBlob};
+use strata_engine::meta::{Batch, GcItem, StoredBlob};
 use strata_engine::quarantine::Rechecked;
 use strata_engine::scrub::ScrubStatus;
 use strata_types::{Digest, RepositoryName};
@@ -151,10 +151,12 @@ impl Registry {
         if matches!(self.recheck_blob(ctx, digest).await?, Rechecked::Sound | Rechecked::Released) {
             return Ok(false);
         }
-        let mut batch = self.batch(ctx);
-        // Whoever discards it meanwhile leaves a blob that nothing links.
-        batch.queue_gc(&GcItem::Blob { digest: *digest });
-        receive_whole(self, digest, declared, body, batch).await?;
+        let queue = |batch: &mut Batch| {
+            // Whoever discards it meanwhile leaves a blob that nothing links.
+            batch.queue_gc(&GcItem::Blob { digest: *digest });
+            Ok(())
+        };
+        receive_whole(self, ctx, digest, declared, body, queue).await?;
         Ok(true)
     }
 }

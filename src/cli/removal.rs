@@ -59,9 +59,9 @@ pub(super) fn run_registry(RegistryCommand::Delete(arguments): &RegistryCommand)
         Err(error) => return Refusal::wrong_use(error).report(),
     };
     answer(&arguments.place, async |place| match place {
-        Place::Server(client) => Ok(client.remove(&format!("/api/v1/registries/{name}")).await?),
+        Place::Server(client) => Ok(client.remove(&format!("/api/v1/registries/{name}?force=true")).await?),
         Place::Directory(opened) => {
-            Ok(opened.registry.delete_registry(&context(), name.as_str()).await?.into())
+            Ok(opened.registry.delete_registry(&context(), name.as_str(), true, None).await?.into())
         }
     })
 }
@@ -82,5 +82,10 @@ fn text(removed: &Removed) -> String {
         [(manifests, "manifest"), (tags, "tag"), (blobs, "blob"), (uploads, "upload")]
             .map(|(number, word)| count(*number, word));
     let went = format!("{manifests}, {tags}, {blobs}, {uploads}");
-    format!("deleted {}: {went}\n", repositories.join(", "))
+    let names = if repositories.is_empty() {
+        "a registry without content".to_owned()
+    } else {
+        repositories.join(", ")
+    };
+    format!("deleted {names}: {went}\n")
 }

@@ -21,7 +21,7 @@ pub use error_code::{ErrorCode, Failure, Outcome};
 pub use fast_path::FastPath;
 pub use manifest::{Manifest, ManifestError};
 pub use media_type::ManifestKind;
-pub use name::{NameError, RepositoryName};
+pub use name::{DEFAULT_REGISTRY, NameError, RepositoryName};
 pub use reference::{Reference, ReferenceError};
 pub use tag::{Tag, TagError};
 pub use upload_id::{UploadId, UploadIdError};

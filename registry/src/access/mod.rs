@@ -9,6 +9,7 @@ mod token;
 
 pub use action::Reading;
 pub(crate) use action::{Action, InstanceAction, Rights};
+pub(crate) use decide::Denial;
 pub use narrowing::{Narrowing, PATTERN_BYTES_MAX, PATTERNS_MAX};
 pub use role::{Grants, Role};
 pub use token::{Access, AccessKind, Actions, Challenge, TokenFault};

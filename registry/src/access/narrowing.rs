@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use strata_types::RepositoryName;
 
 /// Most patterns of one key.
-pub const PATTERNS_MAX: usize = 64;
+pub const PATTERNS_MAX: usize = 32;
 /// Longest pattern, bytes.
 pub const PATTERN_BYTES_MAX: usize = 255;
 

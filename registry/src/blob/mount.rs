@@ -35,20 +35,25 @@ impl Registry {
         let mounted = self
             .transact(ctx, |view, batch| {
                 if view.blob(digest).map_err(RegistryError::store)?.is_none() {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 let Some(source) = self.source(ctx, view, repository, digest, from)? else {
-                    return Ok(false);
+                    return Ok(None);
                 };
+                let admitted = self.admit(ctx, Action::Push, batch, repository)?;
                 batch.mount_blob(repository, digest, Some(&source));
-                Ok(true)
+                Ok(Some(admitted))
             })
             .await;
         match mounted {
-            Ok(mounted) => {
-                let counters = self.counters();
-                if mounted { &counters.mounts } else { &counters.mounts_missed }.add(1);
-                Ok(mounted)
+            Ok(Some(admitted)) => {
+                self.admitted(admitted);
+                self.counters().mounts.add(1);
+                Ok(true)
+            }
+            Ok(None) => {
+                self.counters().mounts_missed.add(1);
+                Ok(false)
             }
             Err(error) => {
                 tracing::warn!(%repository, %digest, error = &error as &dyn std::error::Error, "mount failed");

@@ -5,6 +5,7 @@ use super::lease::Lease;
 use super::references::{check, edges};
 use crate::access::Action;
 use crate::context::Context;
+use crate::directory::Admitted;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
 use crate::retry::Attempts;
@@ -146,17 +147,23 @@ impl Registry {
         lease: Option<&Lease>,
         attempts: &mut Attempts,
     ) -> Result<bool> {
-        let (registry, push, batch) = (self.clone(), Arc::clone(push), self.batch(ctx));
-        let mut batch = away_if_heavy(weight, move || registry.decide(&push, batch)).await?;
+        let (registry, ctx_of, push) = (self.clone(), ctx.clone(), Arc::clone(push));
+        let (mut batch, admitted) = away_if_heavy(weight, move || registry.decide(&ctx_of, &push)).await?;
         if let Some(lease) = lease {
             lease.end(&mut batch);
         }
         let outcome = self.engine().commit(batch).await;
-        Ok(attempts.judge(self, ctx, outcome).await?.is_some())
+        let is_done = attempts.judge(self, ctx, outcome).await?.is_some();
+        if is_done {
+            self.admitted(admitted);
+        }
+        Ok(is_done)
     }
 
     /// References, then everything that the push writes, with the expectation that the references are still there.
-    fn decide(&self, push: &Push, mut batch: Batch) -> Result<Batch> {
+    fn decide(&self, ctx: &Context, push: &Push) -> Result<(Batch, Admitted)> {
+        let mut batch = self.batch(ctx);
+        let admitted = self.admit(ctx, Action::Push, &mut batch, &push.put.repository)?;
         let view = self.view()?;
         let found = check(&view, self.config(), &push.put.repository, &push.manifest)?;
         let put = ManifestPut {
@@ -166,7 +173,7 @@ impl Registry {
             ..push.put.clone()
         };
         batch.put_manifest(&view, &put).map_err(RegistryError::store)?;
-        Ok(batch)
+        Ok((batch, admitted))
     }
 }
 

@@ -116,8 +116,17 @@ impl Registry {
         self.authorize(ctx, Action::Push, repository)?;
         let writer = self.receive_chunk(repository, id, range, body).await?;
         let mut batch = self.batch(ctx);
+        let admitted = match self.admit(ctx, Action::Push, &mut batch, repository) {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                suspend(writer).await;
+                return Err(error);
+            }
+        };
         batch.link_blob(repository, digest);
-        writer.finish(digest, batch).await.map_err(|error| of_session(error, repository, id))?;
+        let finished = writer.finish(digest, batch).await;
+        finished.map_err(|error| self.lost(ctx, repository, of_session(error, repository, id)))?;
+        self.admitted(admitted);
         self.counters().blobs_pushed.add(1);
         Ok(*digest)
     }

@@ -26,29 +26,37 @@ impl Registry {
         body: impl UploadBody,
     ) -> Result<Digest> {
         self.authorize(ctx, Action::Push, repository)?;
-        let mut batch = self.batch(ctx);
-        batch.link_blob(repository, digest);
-        receive_whole(self, digest, declared, body, batch).await?;
+        let link = |batch: &mut Batch| {
+            let admitted = self.admit(ctx, Action::Push, batch, repository)?;
+            batch.link_blob(repository, digest);
+            Ok(admitted)
+        };
+        let received = receive_whole(self, ctx, digest, declared, body, link).await;
+        let admitted = received.map_err(|error| self.lost(ctx, repository, error))?;
+        self.admitted(admitted);
         self.counters().blobs_pushed.add(1);
         Ok(*digest)
     }
 }
 
-/// Stores the body as a blob, and commits `with` together with it.
-pub(crate) async fn receive_whole(
+/// Stores the body as a blob, and commits what `fill` says together with it.
+pub(crate) async fn receive_whole<T>(
     registry: &Registry,
+    ctx: &Context,
     digest: &Digest,
     declared: Option<u64>,
     body: impl UploadBody,
-    with: Batch,
-) -> Result<()> {
+    fill: impl FnOnce(&mut Batch) -> Result<T>,
+) -> Result<T> {
     let mut writer = registry.engine().ingest(digest.algorithm(), declared).map_err(of_ingest)?;
     receive(&mut writer, body, declared).await.map_err(|interrupted| match interrupted {
         Interrupted::Body(error) => error,
         Interrupted::Store(error) => of_ingest(error),
     })?;
-    writer.finish(digest, with).await.map_err(of_ingest)?;
-    Ok(())
+    let mut batch = registry.batch(ctx);
+    let filled = fill(&mut batch)?;
+    writer.finish(digest, batch).await.map_err(of_ingest)?;
+    Ok(filled)
 }
 
 fn of_ingest(error: EngineError) -> RegistryError {

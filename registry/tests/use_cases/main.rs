@@ -3,10 +3,13 @@
 #![cfg(test)]
 
 mod blob;
+mod directory;
+mod directory_model;
 mod list;
 mod manifest;
 mod race;
 mod referrer;
+mod roles;
 mod tag;
 mod upload;
 mod world;

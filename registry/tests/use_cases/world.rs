@@ -55,8 +55,14 @@ impl World {
     }
 
     /// Closes the store and opens it again.
-    pub(crate) fn reopened(mut self) -> Self {
-        let (directory, settings) = (self.directory.take().unwrap(), self.settings.clone());
+    pub(crate) fn reopened(self) -> Self {
+        let settings = self.settings.clone();
+        self.reopened_with(settings)
+    }
+
+    /// Closes the store and opens it again with other settings.
+    pub(crate) fn reopened_with(mut self, settings: RegistryConfig) -> Self {
+        let directory = self.directory.take().unwrap();
         drop(self);
         Self::on(directory, settings)
     }

@@ -13,8 +13,10 @@ pub(crate) async fn repository(exchange: &Exchange<'_>) -> Result<Response, Refu
     Ok(found(&Removed::from(removed)))
 }
 
-/// `DELETE /api/v1/registries/{registry}`
+/// `DELETE /api/v1/registries/{registry}[?force=true]`
 pub(crate) async fn registry(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
-    let removed = exchange.registry().delete_registry(&exchange.context, exchange.parameter()).await?;
+    let force = exchange.query.get("force").is_some_and(|value| value == "true");
+    let (registry, name) = (exchange.registry(), exchange.parameter());
+    let removed = registry.delete_registry(&exchange.context, name, force, None).await?;
     Ok(found(&Removed::from(removed)))
 }
