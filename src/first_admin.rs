@@ -5,10 +5,26 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use strata_registry::{CreatedKey, FirstAdministratorError, Registry};
+use strata_registry::{CreatedKey, FirstAdministratorError, Registry, Secret};
 
 /// The file in the data directory.
 const FILE: &str = "admin.key";
+
+/// The key that the environment gives the first administrator; only there, so that it stands in no file and no command line.
+///
+/// # Errors
+/// Only one of the two is set.
+pub(crate) fn given(
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<(String, Secret)>, &'static str> {
+    // An empty one counts as not set, as compose files write it.
+    let set = |name| variable(name).filter(|value| !value.is_empty());
+    match (set("STRATA_ADMIN_KEY_ID"), set("STRATA_ADMIN_KEY_SECRET")) {
+        (Some(id), Some(secret)) => Ok(Some((id, Secret::new(secret)))),
+        (None, None) => Ok(None),
+        _ => Err("set STRATA_ADMIN_KEY_ID and STRATA_ADMIN_KEY_SECRET, or neither of them"),
+    }
+}
 
 /// Makes the first administrator where there are accounts to be and none is there yet. What is to be printed of it; `None` where there is
 /// nothing to say.

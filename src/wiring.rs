@@ -12,9 +12,11 @@ use strata_engine::{Engine, EngineConfig, EngineError, GcConfig, ScrubConfig};
 use strata_frontend_http::{
     App, AppConfig, HttpConfig, HttpError, HttpLimits, ListenerConfig, Server, ServerHandle, TlsConfig,
 };
-use strata_registry::{FirstAdministratorError, Registry, RegistryConfig, RegistryError, Scope};
+use strata_registry::{AuthConfig, FirstAdministratorError, Registry, RegistryConfig, RegistryError, Scope};
 
-use crate::config::{Config, Gc, Io, Listener, ListenerScope, Problems, Settings, Span, VerifyOnRead};
+use crate::config::{
+    Auth, AuthMode, Config, Gc, Io, Listener, ListenerScope, Problems, Settings, Span, VerifyOnRead,
+};
 use crate::first_admin;
 use crate::log::Log;
 use crate::shutdown::{self, Stop};
@@ -33,6 +35,8 @@ pub(crate) enum ServeError {
     Store { directory: PathBuf, error: Box<EngineError> },
     /// The accounts and registries cannot be read from the store.
     Directory(Box<RegistryError>),
+    /// The key of the first administrator is not given as a whole.
+    AdminKey(&'static str),
     /// The first administrator cannot be made.
     FirstAdministrator(FirstAdministratorError),
     /// An address cannot be taken, a certificate cannot be read.
@@ -51,6 +55,7 @@ impl fmt::Display for ServeError {
             ServeError::Directory(error) => {
                 write!(out, "cannot read the accounts and registries of this store: {}", chain(error))
             }
+            ServeError::AdminKey(why) => out.write_str(why),
             ServeError::FirstAdministrator(error) => out.write_str(&chain(error)),
             ServeError::Http(error) => {
                 error.fmt(out)?;
@@ -157,8 +162,11 @@ async fn run(
     reload: impl Fn() -> Result<Config, Problems> + Send + 'static,
 ) -> Result<(), ServeError> {
     let settings = &config.settings;
-    let registry = Registry::open(engine.clone(), registry_config(settings))
-        .map_err(|error| ServeError::Directory(Box::new(error)))?;
+    let mut rules = registry_config(settings);
+    rules.auth.admin_key =
+        first_admin::given(|name| std::env::var(name).ok()).map_err(ServeError::AdminKey)?;
+    let registry = Registry::open(engine.clone(), rules);
+    let registry = registry.map_err(|error| ServeError::Directory(Box::new(error)))?;
     let first =
         first_admin::make(&registry, &settings.storage.data).map_err(ServeError::FirstAdministrator)?;
     let app = App::new(registry.clone(), app_config(settings));
@@ -322,6 +330,21 @@ fn gc_config(gc: &Gc) -> GcConfig {
 pub(crate) fn registry_config(settings: &Settings) -> RegistryConfig {
     let mut config = RegistryConfig::default();
     config.sparse_images = settings.registry.sparse_images;
+    config.auth = auth_config(&settings.auth);
+    config
+}
+
+fn auth_config(auth: &Auth) -> AuthConfig {
+    let mut config = AuthConfig::default();
+    config.mode = match auth.mode {
+        AuthMode::Open => strata_registry::AuthMode::Open,
+        AuthMode::Accounts => strata_registry::AuthMode::Accounts,
+    };
+    if let Some(service) = &auth.service {
+        config.service.clone_from(service);
+    }
+    config.token_life = auth.token_life.duration();
+    config.refresh_life = auth.refresh_life.duration();
     config
 }
 

@@ -25,7 +25,7 @@ pub(crate) use log_level::LogLevel;
 pub(crate) use problem::Problems;
 pub(crate) use reference::{default_toml, effective_toml, markdown};
 pub(crate) use setting::Form;
-pub(crate) use settings::{Gc, Io, KEYS, ListenerScope, LogFormat, Settings, VerifyOnRead};
+pub(crate) use settings::{Auth, AuthMode, Gc, Io, KEYS, ListenerScope, LogFormat, Settings, VerifyOnRead};
 pub(crate) use size::ByteSize;
 pub(crate) use span::Span;
 

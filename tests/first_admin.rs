@@ -1,0 +1,78 @@
+//! The first start with accounts: an administrator whose key reaches its operator once, and strangers who get nothing.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation is a failed test"
+)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use strata_harness::{registry, wait};
+
+const SECRET: &str = "a-secret-that-somebody-chose-and-is-long";
+
+#[test]
+fn the_key_is_shown_once_and_kept_where_only_its_owner_reads_it() {
+    let mut registry = registry!().env("STRATA_AUTH_MODE", "accounts").start();
+    let kept = registry.data().join("admin.key");
+    let text = fs::read_to_string(&kept).expect("the key is kept");
+    assert_eq!(fs::metadata(&kept).expect("it is there").permissions().mode() & 0o777, 0o600);
+    let values: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once('=')).map(|(_, value)| value).collect();
+    let [id, secret] = values[..] else { panic!("two lines: {text}") };
+    assert!(id.starts_with("SK") && secret.starts_with("strata_") && secret.len() == 50, "{id}");
+    wait::until("the key is printed", wait::SOON, || {
+        let output = registry.process().output().join("\n");
+        (output.contains(id) && output.contains(secret)).then_some(())
+    });
+    assert!(!registry.log().contains(secret), "it is no line of the log");
+    // What anybody could do in open mode is refused, and says the same of what is there and what is not.
+    let endpoint = registry.endpoint();
+    for target in ["/v2/hy/a/manifests/latest", "/v2/hy/a/tags/list", "/v2/_catalog", "/api/v1/status"] {
+        assert_eq!(endpoint.get(target).status, 401, "{target}");
+    }
+    registry.restart();
+    assert!(!registry.process().output().join("\n").contains(secret));
+    assert_eq!(fs::read_to_string(&kept).expect("it is there still"), text);
+    registry.stop();
+    registry.expect_sound();
+}
+
+#[test]
+fn a_key_can_be_given_and_is_kept_nowhere() {
+    let given = |id: &str, secret: &str| {
+        let accounts = registry!().env("STRATA_AUTH_MODE", "accounts");
+        accounts.env("STRATA_ADMIN_KEY_ID", id).env("STRATA_ADMIN_KEY_SECRET", secret)
+    };
+    let registry = given("the-key", SECRET).start();
+    assert!(!registry.data().join("admin.key").exists());
+    let output = registry.process().output().join("\n");
+    assert!(!output.contains(SECRET) && !registry.log().contains(SECRET));
+    for (id, secret, why) in [
+        ("the-key", "", "or neither"),
+        ("the-key", "short", "32 to 256"),
+        ("the:key", SECRET, "the id of a key"),
+    ] {
+        let (status, log) = given(id, secret).start_refused();
+        assert!(!status.success() && log.contains(why), "{log}");
+        assert!(secret.is_empty() || !log.contains(secret), "{log}");
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_kept_is_not_made() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let kept = directory.path().join("admin.key");
+    registry!().data(directory.path()).start().stop();
+    fs::write(&kept, "something else").expect("it can be written");
+    let accounts = || registry!().env("STRATA_AUTH_MODE", "accounts").data(directory.path());
+    let (status, log) = accounts().start_refused();
+    assert!(!status.success() && log.contains("admin.key is there already"), "{log}");
+    assert_eq!(fs::read_to_string(&kept).expect("it is there"), "something else");
+    fs::remove_file(&kept).expect("it can be removed");
+    let registry = accounts().start();
+    assert!(fs::read_to_string(&kept).expect("the key is kept").contains("strata_"));
+    drop(registry);
+}
