@@ -466,6 +466,24 @@ impl Engine {
         self.open.gc.status()
     }
 
+    /// Removes events from before a moment from the front of the log, at most `rows_max` with one commit, and says how many; 0: none is left
+    /// that old. Moves of tags that were followed by another go with them. The last event stays.
+    ///
+    /// # Errors
+    /// [`EngineError::Conflict`] where somebody else does the same; [`EngineError::Poisoned`], [`EngineError::Overloaded`].
+    pub async fn trim_events(&self, before: UnixMillis, rows_max: usize) -> Result<u64, EngineError> {
+        let store = self.store();
+        store.gate.admit_reclaim()?;
+        let mut batch = Batch::new(store.now());
+        // A log that is longer again after a power cut is trimmed again.
+        batch.set_unsynced();
+        let removed = batch.trim_events(&store.view()?, before, rows_max)?;
+        if removed > 0 {
+            store.commit(batch).await?;
+        }
+        Ok(removed)
+    }
+
     /// Begins a backup: what the store has now stays there, to be copied, as long as the hold lives, which is `hold` from now on.
     ///
     /// # Errors

@@ -49,6 +49,18 @@ pub enum EngineError {
         /// The limit, bytes.
         limit_bytes: u64,
     },
+    /// A registry would use more than a limit allows.
+    #[error("registry {registry} uses {used} bytes, {wanted} more would be above its limit of {limit}")]
+    UsageExceeded {
+        /// Which registry.
+        registry: String,
+        /// The limit, bytes.
+        limit: u64,
+        /// What it uses now, bytes.
+        used: u64,
+        /// By how much that would be raised, bytes.
+        wanted: u64,
+    },
     /// More rows than one commit may change.
     #[error("more than {max} rows would change at once")]
     TooManyRows {

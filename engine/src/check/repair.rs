@@ -13,7 +13,7 @@ use crate::entropy::SystemEntropy;
 use crate::error::EngineError;
 use crate::gate::failed;
 use crate::lock::DirLock;
-use crate::meta::check::{Finding, Severity, mend};
+use crate::meta::check::{Finding, Problem, Severity, mend};
 use crate::meta::{self, Batch, MetaStore, RocksStore, View};
 use crate::scrub::{Measure, Reading, Verdict, judge};
 use std::collections::BTreeSet;
@@ -103,9 +103,19 @@ impl Repair<'_> {
             let mut found = Vec::new();
             meta::check::check(&view, &mut |finding| found.push(finding))?;
             if self.mend(&view, &found)? == 0 {
-                break;
+                return self.recount(&found);
             }
         }
+        Ok(())
+    }
+
+    /// Counts what registries use where a figure is wrong. Last, since it follows from all else.
+    fn recount(&mut self, found: &[Finding]) -> Result<(), EngineError> {
+        let is_wrong = |finding: &&Finding| matches!(finding.problem, Problem::Miscounted { .. });
+        let Some(first) = found.iter().find(is_wrong) else { return Ok(()) };
+        meta::recount(self.store, self.now)?;
+        let what = format!("{}: what registries use was counted anew", first.problem);
+        self.repaired.push(CheckRepair { place: first.key.clone(), what });
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Random values for the property tests: names that are prefixes of each other, few digests, all kinds of keys.
 
 use super::key::{Key, table};
-use super::record::{GcItem, LeaseId, TombstoneItem};
+use super::record::{GcItem, Held, LeaseId, TombstoneItem};
 use crate::clock::UnixMillis;
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -89,6 +89,12 @@ fn store_key() -> impl Strategy<Value = Key> {
         digest().prop_map(|digest| Key::ManifestBytes { digest }),
         digest().prop_map(|digest| Key::Blob { digest }),
         digest().prop_map(|digest| Key::Quarantine { digest }),
+        repository().prop_map(|name| Key::Usage { registry: name.registry().to_owned() }),
+        (repository(), any::<bool>(), digest()).prop_map(|(name, blob, digest)| Key::Holders {
+            registry: name.registry().to_owned(),
+            held: if blob { Held::Blob } else { Held::Manifest },
+            digest
+        }),
         any::<u64>().prop_map(|generation| Key::Generation { generation }),
         (any::<u32>(), any::<u64>()).prop_map(|(segment, offset)| Key::Frame { segment, offset }),
         (time(), gc_item()).prop_map(|(at, item)| Key::Gc { at, item }),

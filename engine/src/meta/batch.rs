@@ -1,6 +1,7 @@
 //! A batch: what one commit writes, and what it expects to find. The verbs that fill it by meaning are in [`super::verb`].
 
 use super::key::table;
+use super::queue::UsageLimit;
 use super::record::Event;
 use crate::clock::UnixMillis;
 use bytes::Bytes;
@@ -58,6 +59,8 @@ pub struct Batch {
     pub(crate) durability: Durability,
     /// A limit, bytes, that something in the batch exceeds: its commit is refused.
     pub(crate) exceeds: Option<u64>,
+    /// What registries may come to use by it.
+    pub(crate) limits: Vec<UsageLimit>,
 }
 
 impl Batch {
@@ -70,6 +73,7 @@ impl Batch {
             expectations: Vec::new(),
             durability: Durability::Synced,
             exceeds: None,
+            limits: Vec::new(),
         }
     }
 
@@ -118,6 +122,12 @@ impl Batch {
             Step::Delete(_) | Step::Event { .. } => false,
         };
         self.steps.iter().any(adds)
+    }
+
+    /// Lets the commit fail with [`EngineError::UsageExceeded`](crate::EngineError::UsageExceeded) where it would raise the unique
+    /// bytes of a registry beyond a limit. What raises nothing is taken, however much the registry uses.
+    pub fn limit_usage(&mut self, registry: &str, max_unique_bytes: u64) {
+        self.limits.push(UsageLimit { registry: registry.to_owned(), unique_bytes_max: max_unique_bytes });
     }
 
     /// Lets the commit fail, because something in the batch is larger than it may be.

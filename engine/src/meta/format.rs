@@ -4,6 +4,7 @@ use super::batch::{Batch, Expectation};
 use super::key;
 use super::record::{FormatRecord, Record, SettledRecord, StoreIdRecord};
 use super::store::MetaStore;
+use super::usage::recount;
 use super::view::View;
 use crate::clock::UnixMillis;
 use crate::entropy::Entropy;
@@ -16,8 +17,12 @@ pub const FORMAT_VERSION: u32 = 3;
 /// earlier versions mean the same today.
 const FORMAT_VERSION_MIN: u32 = 1;
 
+/// The first version that keeps what registries use.
+pub(crate) const USAGE_SINCE: u32 = 3;
+
 /// Names of the facts, behind `!`.
 pub(crate) const FORMAT: &str = "format";
+pub(crate) const LOG_BEGINS: &str = "log-begins";
 pub(crate) const SETTLED: &str = "settled";
 pub(crate) const STORE_ID: &str = "store-id";
 
@@ -42,6 +47,9 @@ pub fn prepare(
 ) -> Result<StoreIdentity, EngineError> {
     let view = View::new(store.view()?);
     if let Some(identity) = identity(&view)? {
+        if identity.format_version < USAGE_SINCE {
+            recount(store, now)?;
+        }
         if identity.format_version != FORMAT_VERSION {
             let mut batch = Batch::new(now);
             batch.put(key::meta(FORMAT), FormatRecord { version: FORMAT_VERSION }.encode());

@@ -24,6 +24,7 @@ pub mod rocks;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod usage;
 pub mod verb;
 pub mod view;
 
@@ -36,11 +37,13 @@ pub use freshness::{Freshness, Moment, Proof};
 pub use memory::MemoryStore;
 pub use record::{
     BlobRecord, Damage, Edge, EdgeRole, Edges, Event, EventKind, FrameRecord, GcItem, GenerationOwner,
-    HashState, HistoryRecord, LeaseId, LeaseRecord, LinkRecord, ManifestRecord, Placement, Quarantine,
+    HashState, Held, HistoryRecord, LeaseId, LeaseRecord, LinkRecord, ManifestRecord, Placement, Quarantine,
     RepositoryRecord, RoleSet, ScrubRecord, ScrubRound, ScrubTally, SettingRecord, SinceRecord, StoredBlob,
     TagRecord, Target, TombstoneItem, TombstoneRecord, TrashRecord, Trashed, TrashedManifest, UploadRecord,
+    Usage,
 };
 pub use rocks::{RocksConfig, RocksStore};
 pub use store::{CommitDone, Committed, MetaStore, MetaView};
+pub(crate) use usage::recount;
 pub use verb::{Lost, ManifestPut, RepositoryRemoved, Restore};
 pub use view::{Lease, Queued, View};

@@ -290,6 +290,7 @@ impl Finish {
                 let threads = Arc::clone(&this.store.writers);
                 threads.run(move || this.again());
             }
+            Err(error @ EngineError::UsageExceeded { .. }) => this.refused(error),
             Err(error) => this.failed(error),
         });
     }
@@ -301,6 +302,24 @@ impl Finish {
             return self.commit();
         }
         self.failed(EngineError::Conflict);
+    }
+
+    /// Gives up what a limit refuses, and its session: whoever sends it again is refused again. A frame that was written for it is dead.
+    fn refused(self: Box<Self>, error: EngineError) {
+        let threads = Arc::clone(&self.store.writers);
+        let Some(place @ Placement::Segment { .. }) = self.placement else {
+            return threads.run(move || self.removed(error));
+        };
+        let mut batch = Batch::new(self.with.at());
+        batch.bury(&place, self.size);
+        batch.set_unsynced();
+        let store = Arc::clone(&self.store);
+        store.submit(batch, move |outcome: Result<Committed, EngineError>| {
+            if outcome.is_ok() {
+                self.store.dead.add(&place);
+            }
+            threads.run(move || self.removed(error));
+        });
     }
 
     /// Gives up without a blob. The session stays at its last durable state.

@@ -1,6 +1,6 @@
 //! Many at once: the same blob, different blobs, clients that leave at any moment.
 
-use super::world::{World, audit, content, digest, link, pull, push, repository, write};
+use super::world::{World, audit, block_on, content, digest, link, pull, push, repository, write};
 use crate::limits::BUFFER_BYTES;
 use crate::{Engine, EngineError};
 use bytes::Bytes;
@@ -65,6 +65,75 @@ fn different_blobs_from_many_share_their_syncs() {
         let metrics = engine.metrics();
         assert_eq!((metrics.segment_frames, metrics.blobs_stored), (TASKS, 3 * TASKS));
         assert!(metrics.segment_appends <= TASKS);
+    });
+}
+
+#[test]
+fn uploads_against_a_limit_reach_it_exactly_and_leave_nothing_behind() {
+    let world = World::with_begins(true);
+    let engine = world.open().unwrap();
+    many_threads(async {
+        let mut all: Vec<Digest> = Vec::new();
+        for (size, fits) in [(3000_u64, 7_usize), (80_000, 11)] {
+            let used = engine.view().unwrap().usage("library").unwrap().unique_bytes;
+            let limit = used + fits as u64 * size + size / 2;
+            let outcomes = each(|number| {
+                let engine = engine.clone();
+                let bytes = content(number * 1000 + size, size as usize);
+                tokio::spawn(async move {
+                    let digest = digest(&bytes);
+                    let mut writer = engine.ingest(Algorithm::Sha256, None).unwrap();
+                    write(&mut writer, &bytes, 30_000).await.unwrap();
+                    let mut batch = link(&engine, &digest);
+                    batch.limit_usage("library", limit);
+                    writer.finish(&digest, batch).await.map(|_| digest)
+                })
+            })
+            .await;
+            let refused = outcomes.iter().filter(|outcome| match outcome {
+                Ok(_) => false,
+                Err(EngineError::UsageExceeded { used: before, .. }) => {
+                    assert!(*before <= limit);
+                    true
+                }
+                Err(error) => panic!("{error}"),
+            });
+            assert_eq!(refused.count(), TASKS as usize - fits);
+            all.extend(outcomes.into_iter().flatten());
+            let usage = engine.view().unwrap().usage("library").unwrap();
+            assert_eq!(
+                (usage.unique_bytes, usage.logical_bytes),
+                (used + fits as u64 * size, usage.unique_bytes)
+            );
+            audit(&world, &engine, &all).await;
+        }
+        // What the refused small ones left in segments is known to be dead.
+        let dead = engine.view().unwrap().tombstones(None, 99).unwrap();
+        assert_eq!(dead.len(), TASKS as usize - 7, "{dead:?}");
+    });
+}
+
+#[test]
+fn a_session_that_a_limit_refuses_is_gone() {
+    let world = World::new();
+    let engine = world.open().unwrap();
+    block_on(async {
+        for size in [3000, 80_000] {
+            let bytes = content(size as u64, size);
+            let id = engine.start_upload(&repository(), Algorithm::Sha256).await.unwrap().id;
+            let mut writer = engine.resume_upload(&repository(), &id).await.unwrap();
+            write(&mut writer, &bytes, 30_000).await.unwrap();
+            writer.suspend().await.unwrap();
+            let writer = engine.resume_upload(&repository(), &id).await.unwrap();
+            let digest = digest(&bytes);
+            let mut batch = link(&engine, &digest);
+            batch.limit_usage("library", 2999);
+            let refused = writer.finish(&digest, batch).await;
+            assert!(matches!(refused, Err(EngineError::UsageExceeded { .. })), "{refused:?}");
+            let status = engine.upload_status(&repository(), &id).await;
+            assert!(matches!(status, Err(EngineError::UploadUnknown)), "{status:?}");
+            audit(&world, &engine, &[]).await;
+        }
     });
 }
 

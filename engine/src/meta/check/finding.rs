@@ -54,6 +54,15 @@ pub enum Problem {
         /// The number of the event before.
         after: u64,
     },
+    /// A figure is not what a count shows.
+    Miscounted {
+        /// What is counted.
+        what: &'static str,
+        /// What the row says; 0 where it is missing.
+        says: u64,
+        /// What there is.
+        counted: u64,
+    },
     /// Nothing keeps it, and it is not on the queue of garbage collection: it would stay for ever.
     NotQueued,
     /// A blob whose bytes are bad, and known to be: it is not served until it is healed.
@@ -102,6 +111,9 @@ impl fmt::Display for Problem {
             Self::Disagrees { what } => write!(f, "disagrees with {what}"),
             Self::WrongDigest { actual } => write!(f, "its bytes have digest {actual}"),
             Self::EventGap { after } => write!(f, "events between {after} and this one are missing"),
+            Self::Miscounted { what, says, counted } => {
+                write!(f, "says {says} {what}, a count shows {counted}")
+            }
             Self::NotQueued => write!(f, "is kept by nothing, and garbage collection does not know of it"),
             Self::Quarantined { quarantine: Quarantine { damage, at } } => {
                 write!(f, "in quarantine since {} ({})", at.0, damage.as_str())

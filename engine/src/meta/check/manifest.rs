@@ -20,6 +20,7 @@ impl Checker<'_> {
         value: Bytes,
     ) -> Result<(), EngineError> {
         self.summary.tags += 1;
+        self.count(repository, |usage| &mut usage.tags);
         let digest = TagRecord::decode(value)?.digest;
         self.needs(row, &key::manifest(repository, &digest), "the manifest")?;
         self.needs(row, &key::manifest_tag(repository, &digest, tag), "the manifest's index row")?;

@@ -13,6 +13,7 @@ mod repair;
 mod store;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use finding::{Finding, Problem, Severity};
 pub(crate) use page::check_page;
@@ -26,6 +27,7 @@ use bytes::Bytes;
 use held::Held;
 use queue::Queued;
 use store::Log;
+use usage::Counted;
 
 /// Rows per read.
 const PAGE_ROWS: usize = 256;
@@ -72,12 +74,16 @@ pub fn check(view: &View, report: &mut dyn FnMut(Finding)) -> Result<Summary, En
         log: Log::default(),
         held: Held::default(),
         queued: Queued::default(),
+        counted: Counted::of(view),
     };
     checker.facts()?;
     for first in 0..=u8::MAX {
         checker.table(first);
     }
     checker.end_of_log();
+    if let Err(error) = checker.compare_usage() {
+        checker.found(&[table::USAGE], Problem::Unreadable { why: error.to_string() });
+    }
     Ok(checker.summary)
 }
 
@@ -94,6 +100,8 @@ struct Checker<'a> {
     log: Log,
     held: Held,
     queued: Queued,
+    /// `None` where only a part of the store is looked at.
+    counted: Option<Counted>,
 }
 
 impl Checker<'_> {
@@ -116,8 +124,14 @@ impl Checker<'_> {
                 after = Some(key);
             }
             if !full {
-                return;
+                return self.end_of_table(first);
             }
+        }
+    }
+
+    fn end_of_table(&mut self, first: u8) {
+        if let Err(error) = self.compare_holders() {
+            self.found(&[first], Problem::Unreadable { why: error.to_string() });
         }
     }
 
@@ -141,7 +155,10 @@ impl Checker<'_> {
 
     fn compare(&mut self, bytes: &Bytes, key: &Key, value: Bytes) -> Result<(), EngineError> {
         match key {
-            Key::Repository { .. } => self.summary.repositories += 1,
+            Key::Repository { repository } => {
+                self.summary.repositories += 1;
+                self.count(repository, |usage| &mut usage.repositories);
+            }
             Key::Tag { repository, tag } => self.tag(bytes, repository, tag, value)?,
             Key::ManifestTag { repository, digest, tag } => {
                 self.manifest_tag(bytes, repository, digest, tag)?;
@@ -150,11 +167,10 @@ impl Checker<'_> {
             Key::Manifest { repository, digest } => self.manifest(bytes, repository, digest, value)?,
             Key::Edges { repository, digest } => self.edges(bytes, repository, digest, value)?,
             Key::ManifestRepository { digest, repository } => {
-                self.needs(
-                    bytes,
-                    &super::key::manifest(repository, digest),
-                    "the manifest in the repository",
-                )?;
+                let row = super::key::manifest(repository, digest);
+                if self.needs(bytes, &row, "the manifest in the repository")? {
+                    self.count_holder(super::record::Held::Manifest, digest, repository)?;
+                }
             }
             Key::ManifestBytes { digest } => self.manifest_bytes(bytes, digest, value)?,
             Key::BackEdge { repository, child, parent } => {
@@ -165,7 +181,9 @@ impl Checker<'_> {
             }
             Key::Link { repository, digest } => self.link(bytes, repository, digest, value)?,
             Key::BlobRepository { digest, repository } => {
-                self.needs(bytes, &super::key::link(repository, digest), "the link")?;
+                if self.needs(bytes, &super::key::link(repository, digest), "the link")? {
+                    self.count_holder(super::record::Held::Blob, digest, repository)?;
+                }
             }
             Key::Blob { digest } => self.blob(bytes, digest, value)?,
             Key::Quarantine { digest } => self.quarantine(bytes, digest)?,
@@ -174,26 +192,31 @@ impl Checker<'_> {
             Key::Upload { id } => self.upload(bytes, id, value)?,
             Key::Trash { number } => self.trash(bytes, *number, value)?,
             Key::Tombstone { item } => self.tombstone(bytes, *item)?,
+            Key::Holders { registry, held, digest } => {
+                self.holders(bytes, (registry.as_str(), *held, digest), value)?;
+            }
             Key::Lease { .. } => self.summary.leases += 1,
             Key::Gc { .. } | Key::GcFormat1 { .. } => self.summary.gc_entries += 1,
             Key::GcSince { .. }
             | Key::Event { .. }
             | Key::Meta { .. }
             | Key::Reserved { .. }
-            | Key::Setting { .. } => {}
+            | Key::Setting { .. }
+            | Key::Usage { .. } => {}
         }
         Ok(())
     }
 
-    /// Reports where a row that belongs to this one is missing.
-    fn needs(&mut self, bytes: &Bytes, other: &Bytes, what: &'static str) -> Result<(), EngineError> {
-        if self.view.raw(other)?.is_none() {
+    /// Whether a row is there that belongs to this one; reports where it is not.
+    fn needs(&mut self, bytes: &Bytes, other: &Bytes, what: &'static str) -> Result<bool, EngineError> {
+        let is_there = self.view.raw(other)?.is_some();
+        if !is_there {
             self.found(
                 bytes,
                 Problem::Missing { what, key: super::key::printable(other), row: other.clone() },
             );
         }
-        Ok(())
+        Ok(is_there)
     }
 
     /// Reads a row that belongs to this one; reports where it is missing, or cannot be decoded, which that row's own turn

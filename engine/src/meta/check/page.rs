@@ -37,6 +37,7 @@ pub(crate) fn check_page(view: &View, first: u8, after: Option<&Bytes>) -> Resul
             log: Log::default(),
             held: Held::default(),
             queued: Queued::default(),
+            counted: None,
         };
         checker.go_on_behind(after)?;
         for (key, value) in &rows {

@@ -11,6 +11,8 @@ use bytes::Bytes;
 pub(super) struct Log {
     /// The number of its last event, read before the walk.
     pub(super) last: u64,
+    /// The number of its first event, where the walk comes by it.
+    begins: Option<u64>,
     /// The number of the event before.
     previous: Option<u64>,
 }
@@ -29,23 +31,27 @@ impl Checker<'_> {
         ] {
             self.needs(&all, &key::meta(name), what)?;
         }
-        self.find_end_of_log()
+        self.find_ends_of_log()
     }
 
     /// Goes on with a walk whose last row was `after`.
     pub(super) fn go_on_behind(&mut self, after: Option<&Bytes>) -> Result<(), EngineError> {
-        self.find_end_of_log()?;
+        self.find_ends_of_log()?;
         // A row that is gone was trimmed with all before it, so nothing is missing behind it.
-        if let Some(after) = after.filter(|after| after.first() == Some(&key::table::EVENT))
-            && self.view.raw(after)?.is_some()
-            && let Ok(key::Key::Event { number }) = key::Key::decode(after)
-        {
-            self.log.previous = Some(number);
+        if let Some(after) = after.filter(|after| after.first() == Some(&key::table::EVENT)) {
+            self.log.begins = None;
+            if self.view.raw(after)?.is_some()
+                && let Ok(key::Key::Event { number }) = key::Key::decode(after)
+            {
+                self.log.previous = Some(number);
+            }
         }
         Ok(())
     }
 
-    fn find_end_of_log(&mut self) -> Result<(), EngineError> {
+    fn find_ends_of_log(&mut self) -> Result<(), EngineError> {
+        // A fact that cannot be read is told on its turn.
+        self.log.begins = self.view.log_begins().ok();
         let last = self.view.raw_last(&key::whole(key::table::EVENT))?;
         self.log.last = match last.map(|(key, _)| key::Key::decode(&key)) {
             Some(Ok(key::Key::Event { number })) => number,
@@ -57,7 +63,9 @@ impl Checker<'_> {
 
     pub(super) fn event(&mut self, row: &Bytes, number: u64) {
         self.summary.events += 1;
-        if let Some(after) = self.log.previous.filter(|after| after.checked_add(1) != Some(number)) {
+        let begins = self.log.begins.map(|begins| begins.saturating_sub(1));
+        if let Some(after) = self.log.previous.or(begins).filter(|after| after.checked_add(1) != Some(number))
+        {
             self.found(row, Problem::EventGap { after });
         }
         self.log.previous = Some(number);
@@ -86,7 +94,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// A log may have been trimmed at its front, never at its end.
+    /// A log is trimmed at its front, never at its end.
     pub(super) fn end_of_log(&mut self) {
         let reached = self.log.previous.unwrap_or(0);
         if reached != self.log.last {

@@ -3,12 +3,13 @@
 use super::{
     GC_BLOB, GC_LINK, GC_MANIFEST, GC_MANIFEST_BYTES, GC_SINCE, TOMBSTONE_FILE, TOMBSTONE_FRAME,
     TOMBSTONE_SEGMENT, back_edge, blob, blob_repository, edges, event, frame, gc, gc_format_1, gc_since,
-    generation, lease, link, manifest, manifest_bytes, manifest_repository, manifest_tag, meta, quarantine,
-    referrer, repository, reserved, setting, table, tag, tag_move, tombstone, trash, upload,
+    generation, holders, lease, link, manifest, manifest_bytes, manifest_repository, manifest_tag, meta,
+    quarantine, referrer, repository, reserved, setting, table, tag, tag_move, tombstone, trash, upload,
+    usage,
 };
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
-use crate::meta::record::{GcItem, LeaseId, TombstoneItem};
+use crate::meta::record::{GcItem, Held, LeaseId, TombstoneItem};
 use bytes::Bytes;
 use std::fmt::{self, Write as _};
 use strata_types::{Digest, RepositoryName, Tag, UploadId};
@@ -27,6 +28,8 @@ pub enum Key {
     ManifestBytes { digest: Digest },
     /// `R` name 0 subject referrer.
     Referrer { repository: RepositoryName, subject: Digest, referrer: Digest },
+    /// `W` registry.
+    Usage { registry: String },
     /// `Q` D.
     Quarantine { digest: Digest },
     /// `b` D.
@@ -65,6 +68,8 @@ pub enum Key {
     Upload { id: UploadId },
     /// `v` u64.
     Event { number: u64 },
+    /// `w` registry 0 kind D.
+    Holders { registry: String, held: Held, digest: Digest },
     /// `x` D id.
     Lease { digest: Digest, id: LeaseId },
     /// `y` name 0 D tag.
@@ -82,6 +87,7 @@ impl Key {
             Self::BlobRepository { digest, repository } => blob_repository(digest, repository),
             Self::ManifestBytes { digest } => manifest_bytes(digest),
             Self::Referrer { repository, subject, referrer: by } => referrer(repository, subject, by),
+            Self::Usage { registry } => usage(registry),
             Self::Quarantine { digest } => quarantine(digest),
             Self::Blob { digest } => blob(digest),
             Self::Reserved { table, name } => reserved(*table, name),
@@ -101,6 +107,7 @@ impl Key {
             Self::Tag { repository, tag: name } => tag(repository, name),
             Self::Upload { id } => upload(id),
             Self::Event { number } => event(*number),
+            Self::Holders { registry, held, digest } => holders(registry, *held, digest),
             Self::Lease { digest, id } => lease(digest, *id),
             Self::ManifestTag { repository, digest, tag } => manifest_tag(repository, digest, tag),
             Self::Tombstone { item } => tombstone(*item),
@@ -132,6 +139,7 @@ impl Key {
                 subject: parts.digest()?,
                 referrer: parts.digest()?,
             },
+            table::USAGE => Self::Usage { registry: registry_of(parts.rest())? },
             table::QUARANTINE => Self::Quarantine { digest: parts.digest()? },
             table::BLOB => Self::Blob { digest: parts.digest()? },
             table::CURSOR | table::JOB => {
@@ -157,6 +165,11 @@ impl Key {
             table::TAG => Self::Tag { repository: parts.name()?, tag: tag_of(parts.rest())? },
             table::UPLOAD => Self::Upload { id: UploadId::from_bytes(parts.array()?) },
             table::EVENT => Self::Event { number: parts.u64()? },
+            table::HOLDERS => Self::Holders {
+                registry: registry_of(parts.until_zero()?)?,
+                held: Held::from_code(parts.byte()?)?,
+                digest: parts.digest()?,
+            },
             table::LEASE => Self::Lease { digest: parts.digest()?, id: LeaseId(parts.array()?) },
             table::MANIFEST_TAG => Self::ManifestTag {
                 repository: parts.name()?,
@@ -185,6 +198,7 @@ impl fmt::Display for Key {
             Self::Referrer { repository, subject, referrer } => {
                 write!(f, "referrer {repository} {subject} {referrer}")
             }
+            Self::Usage { registry } => write!(f, "usage of registry {registry}"),
             Self::Quarantine { digest } => write!(f, "quarantine {digest}"),
             Self::Blob { digest } => write!(f, "blob {digest}"),
             Self::Reserved { table, name } => write!(f, "reserved {} {}", char::from(*table), escaped(name)),
@@ -206,6 +220,9 @@ impl fmt::Display for Key {
             Self::Tag { repository, tag } => write!(f, "tag {repository}:{tag}"),
             Self::Upload { id } => write!(f, "upload session {id}"),
             Self::Event { number } => write!(f, "event {number}"),
+            Self::Holders { registry, held, digest } => {
+                write!(f, "holders of {} {digest} in registry {registry}", held.as_str())
+            }
             Self::Lease { digest, id } => write!(f, "lease {digest} {id:?}"),
             Self::ManifestTag { repository, digest, tag } => {
                 write!(f, "manifest's tag {repository} {digest} {tag}")
@@ -244,6 +261,12 @@ fn escaped(key: &[u8]) -> String {
 
 fn repository_of(bytes: &[u8]) -> Option<RepositoryName> {
     RepositoryName::parse(std::str::from_utf8(bytes).ok()?).ok()
+}
+
+/// A registry's name is a repository's name of one segment.
+fn registry_of(bytes: &[u8]) -> Option<String> {
+    let name = repository_of(bytes)?;
+    (!name.as_str().contains('/')).then(|| name.as_str().to_owned())
 }
 
 fn tag_of(bytes: &[u8]) -> Option<Tag> {

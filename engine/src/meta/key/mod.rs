@@ -10,7 +10,7 @@ mod tests;
 pub use decode::Key;
 pub(crate) use decode::printable;
 
-use super::record::{GcItem, LeaseId, TombstoneItem};
+use super::record::{GcItem, Held, LeaseId, TombstoneItem};
 use crate::clock::UnixMillis;
 use bytes::Bytes;
 use strata_types::{Digest, RepositoryName, Tag, UploadId};
@@ -23,6 +23,7 @@ pub(crate) mod table {
     pub(crate) const MANIFEST_BYTES: u8 = b'M';
     pub(crate) const QUARANTINE: u8 = b'Q';
     pub(crate) const REFERRER: u8 = b'R';
+    pub(crate) const USAGE: u8 = b'W';
     pub(crate) const BLOB: u8 = b'b';
     pub(crate) const CURSOR: u8 = b'c';
     pub(crate) const TRASH: u8 = b'd';
@@ -40,18 +41,20 @@ pub(crate) mod table {
     pub(crate) const TAG: u8 = b't';
     pub(crate) const UPLOAD: u8 = b'u';
     pub(crate) const EVENT: u8 = b'v';
+    pub(crate) const HOLDERS: u8 = b'w';
     pub(crate) const LEASE: u8 = b'x';
     pub(crate) const MANIFEST_TAG: u8 = b'y';
     pub(crate) const TOMBSTONE: u8 = b'z';
     /// Every table, in the order of keys.
     #[cfg(test)]
-    pub(crate) const ALL: [u8; 26] = [
+    pub(crate) const ALL: [u8; 28] = [
         META,
         BACK_EDGE,
         BLOB_REPOSITORY,
         MANIFEST_BYTES,
         QUARANTINE,
         REFERRER,
+        USAGE,
         BLOB,
         CURSOR,
         TRASH,
@@ -69,6 +72,7 @@ pub(crate) mod table {
         TAG,
         UPLOAD,
         EVENT,
+        HOLDERS,
         LEASE,
         MANIFEST_TAG,
         TOMBSTONE,
@@ -366,6 +370,16 @@ pub(crate) fn tombstone(item: TombstoneItem) -> Bytes {
 /// `z` 2 u32: the tombstones of a segment's frames.
 pub(crate) fn frame_tombstones(segment: u32) -> Bytes {
     Builder::new(table::TOMBSTONE).byte(TOMBSTONE_FRAME).u32(segment).done()
+}
+
+/// `W` registry: what a registry uses.
+pub(crate) fn usage(registry: &str) -> Bytes {
+    Builder::new(table::USAGE).tail(registry.as_bytes()).done()
+}
+
+/// `w` registry 0 kind D: how many repositories of a registry hold a blob or a manifest.
+pub(crate) fn holders(registry: &str, held: Held, digest: &Digest) -> Bytes {
+    Builder::new(table::HOLDERS).name(registry).byte(held.code()).digest(digest).done()
 }
 
 /// `s` and a key of the service layer's.

@@ -39,6 +39,10 @@ fn order_of(key: &Key) -> Vec<Vec<u8>> {
         Key::GcSince { .. } => vec![key.encode().get(1..2).unwrap().to_vec()],
         Key::GcFormat1 { at, .. } => vec![number(at.0)],
         Key::Setting { name } => vec![name.to_vec()],
+        Key::Usage { registry } => vec![registry.as_bytes().to_vec()],
+        Key::Holders { registry, held, digest } => {
+            vec![registry.as_bytes().to_vec(), vec![held.code()], digest.to_key()]
+        }
         Key::Upload { id } => vec![id.as_bytes().to_vec()],
         Key::Lease { digest, id } => vec![digest.to_key(), id.0.to_vec()],
         Key::Tombstone { .. } | Key::Meta { .. } | Key::Reserved { .. } => vec![],

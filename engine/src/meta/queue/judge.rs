@@ -1,6 +1,6 @@
 //! Judges the batches of one group in order, each against the store and the accepted batches before it.
 
-use super::{Backend, Changes};
+use super::{Backend, Changes, tally};
 use crate::error::EngineError;
 use crate::meta::batch::{Batch, Durability, Expectation, Step};
 use crate::meta::key;
@@ -42,9 +42,12 @@ impl<'a> Group<'a> {
                 return Err(EngineError::Conflict);
             }
         }
-        self.weight_bytes += batch.weight_bytes();
-        self.synced |= batch.durability == Durability::Synced;
-        self.apply(batch.steps)
+        let weight_bytes = batch.weight_bytes();
+        let synced = batch.durability == Durability::Synced;
+        let committed = self.apply(batch)?;
+        self.weight_bytes += weight_bytes;
+        self.synced |= synced;
+        Ok(committed)
     }
 
     fn holds(&self, expectation: &Expectation, batch: &Batch) -> Result<bool, EngineError> {
@@ -59,7 +62,8 @@ impl<'a> Group<'a> {
         })
     }
 
-    fn get(&self, key: &Bytes) -> Result<Option<Bytes>, EngineError> {
+    /// A row as the accepted batches leave it.
+    pub(super) fn get(&self, key: &Bytes) -> Result<Option<Bytes>, EngineError> {
         match self.changes.get(key) {
             Some(changed) => Ok(changed.clone()),
             None => self.base.get(key),
@@ -87,7 +91,7 @@ impl<'a> Group<'a> {
         Ok(present.iter().eq(keys))
     }
 
-    fn apply(&mut self, steps: Vec<Step>) -> Result<Committed, EngineError> {
+    fn apply(&mut self, batch: Batch) -> Result<Committed, EngineError> {
         let mut own = Changes::new();
         let mut next_event = self.next_event;
         let mut append = |own: &mut Changes, event: Bytes| {
@@ -96,7 +100,7 @@ impl<'a> Group<'a> {
             own.insert(key::event(number), Some(event));
             number
         };
-        for step in steps {
+        for step in batch.steps {
             match step {
                 Step::Put(key, value) => {
                     own.insert(key, Some(value));
@@ -126,6 +130,7 @@ impl<'a> Group<'a> {
                 }
             }
         }
+        tally::count(self, &mut own, &batch.limits)?;
         let events = next_event - self.next_event;
         let first_event = (events > 0).then_some(self.next_event);
         // Not `append`: that builds the whole group anew for every batch in it.

@@ -5,10 +5,12 @@
 //! for whatever reason, answers by itself.
 
 mod judge;
+mod tally;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use judge::Group;
+pub(crate) use tally::UsageLimit;
 
 use super::batch::Batch;
 use super::freshness::Freshness;

@@ -39,6 +39,25 @@ impl Record for StoreIdRecord {
     }
 }
 
+/// Where the event log begins, since it was trimmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogBeginsRecord {
+    /// The number of its first event.
+    pub number: u64,
+}
+
+impl Record for LogBeginsRecord {
+    const NAME: &'static str = "beginning of the log";
+
+    fn write(&self, to: &mut Writer) {
+        to.u64(self.number);
+    }
+
+    fn read(from: &mut Reader) -> Result<Self, EngineError> {
+        Ok(Self { number: from.u64()? })
+    }
+}
+
 /// Every generation below is named by a row or its file is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SettledRecord {

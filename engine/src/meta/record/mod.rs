@@ -13,6 +13,7 @@ mod setting;
 mod tests;
 mod trash;
 mod upload;
+mod usage;
 
 pub use blob::{BlobRecord, Damage, FrameRecord, GenerationOwner, Placement, Quarantine, StoredBlob};
 pub use event::{Event, EventKind};
@@ -20,11 +21,12 @@ pub use gc::{GcItem, LeaseId, LeaseRecord, SinceRecord, TombstoneItem, Tombstone
 pub(crate) use job::SCRUB;
 pub use job::{ScrubRecord, ScrubRound, ScrubTally};
 pub use manifest::{BackEdge, Edge, EdgeRole, Edges, ManifestBytes, ManifestRecord, Referrer, RoleSet};
-pub use meta::{FormatRecord, SettledRecord, StoreIdRecord};
+pub use meta::{FormatRecord, LogBeginsRecord, SettledRecord, StoreIdRecord};
 pub use repository::{HistoryRecord, LinkRecord, RepositoryRecord, TagRecord};
 pub use setting::SettingRecord;
 pub use trash::{Target, TrashRecord, Trashed, TrashedManifest};
 pub use upload::{HashState, UploadRecord};
+pub use usage::{Held, HoldersRecord, Usage};
 
 use super::codec::{Reader, Writer};
 use super::format;
@@ -89,6 +91,7 @@ pub fn decode_row(key: &Key, value: Bytes) -> Result<(), EngineError> {
     match key {
         Key::Meta { name } => match name.as_str() {
             format::FORMAT => FormatRecord::decode(value).map(drop),
+            format::LOG_BEGINS => LogBeginsRecord::decode(value).map(drop),
             format::SETTLED => SettledRecord::decode(value).map(drop),
             format::STORE_ID => StoreIdRecord::decode(value).map(drop),
             _ => Err(EngineError::corrupt(format!("unknown fact about the store: {name}"))),
@@ -110,6 +113,8 @@ pub fn decode_row(key: &Key, value: Bytes) -> Result<(), EngineError> {
         Key::Tag { .. } => TagRecord::decode(value).map(drop),
         Key::Upload { .. } => UploadRecord::decode(value).map(drop),
         Key::Event { .. } => Event::decode(value).map(drop),
+        Key::Usage { .. } => Usage::decode(value).map(drop),
+        Key::Holders { .. } => HoldersRecord::decode(value).map(drop),
         Key::Lease { .. } => LeaseRecord::decode(value).map(drop),
         Key::GcSince { .. } => SinceRecord::decode(value).map(drop),
         Key::Trash { .. } => TrashRecord::decode(value).map(drop),

@@ -120,11 +120,14 @@ fn all_survive(value: &Bytes) -> Result<(), TestCaseError> {
     survives::<RepositoryRecord>(value)?;
     survives::<SettingRecord>(value)?;
     survives::<SettledRecord>(value)?;
+    survives::<LogBeginsRecord>(value)?;
     survives::<StoreIdRecord>(value)?;
     survives::<TagRecord>(value)?;
     survives::<TombstoneRecord>(value)?;
     survives::<TrashRecord>(value)?;
-    survives::<UploadRecord>(value)
+    survives::<UploadRecord>(value)?;
+    survives::<HoldersRecord>(value)?;
+    survives::<Usage>(value)
 }
 
 proptest! {
@@ -156,6 +159,8 @@ proptest! {
                 prop_assert!(BlobRecord::decode(bad.encode()).is_err(), "nobody takes it for a sound one");
             }
         }
+        comes_back(&HoldersRecord { repositories: number, bytes: !number })?;
+        comes_back(&Usage { repositories: 1, manifests: number, tags: 2, logical_bytes: !number, unique_bytes: 3 })?;
         comes_back(&scrub(number, at))?;
         comes_back(&ScrubRecord::default())?;
         comes_back(&GenerationOwner::Blob(digest))?;
@@ -225,6 +230,7 @@ fn fixture() -> Vec<(String, Bytes, Bytes)> {
     let to = &mut rows;
     fixture_of_repository(to, &repository, &tag, at);
     row(to, &Key::Meta { name: "format".into() }, &FormatRecord { version: 3 });
+    row(to, &Key::Meta { name: "log-begins".into() }, &LogBeginsRecord { number: 0x0506 });
     row(to, &Key::Meta { name: "settled".into() }, &SettledRecord { generation: 0x0102_0304 });
     row(to, &Key::Meta { name: "store-id".into() }, &StoreIdRecord([0x77; 16]));
     row(to, &Key::ManifestBytes { digest }, &ManifestBytes(Bytes::from_static(b"{\"schemaVersion\":2}")));
@@ -279,11 +285,23 @@ fn fixture() -> Vec<(String, Bytes, Bytes)> {
     row(to, &Key::Tombstone { item: TombstoneItem::File { generation: 0x0203 } }, &tombstone);
     row(to, &Key::Tombstone { item: TombstoneItem::Frame { segment: 3, offset: 64 } }, &tombstone);
     row(to, &Key::Tombstone { item: TombstoneItem::Segment { segment: 2 } }, &tombstone);
-    let setting = SettingRecord(Bytes::from_static(b"{\"state\":\"enabled\"}"));
-    row(to, &Key::Setting { name: Bytes::from_static(b"account/ada") }, &setting);
+    fixture_of_registry(to, digest);
     let name = Bytes::from_static(SCRUB.as_bytes());
     row(to, &Key::Reserved { table: table::JOB, name }, &scrub(3, at));
     rows
+}
+
+/// What the service layer keeps, and what a registry uses.
+fn fixture_of_registry(to: &mut Vec<(String, Bytes, Bytes)>, digest: Digest) {
+    let setting = SettingRecord(Bytes::from_static(b"{\"state\":\"enabled\"}"));
+    row(to, &Key::Setting { name: Bytes::from_static(b"account/ada") }, &setting);
+    let holders = HoldersRecord { repositories: 2, bytes: 0x0102_0304_0506 };
+    for held in [Held::Blob, Held::Manifest] {
+        row(to, &Key::Holders { registry: "hy".into(), held, digest }, &holders);
+    }
+    let usage =
+        Usage { repositories: 1, manifests: 2, tags: 3, logical_bytes: 1 << 40, unique_bytes: 1 << 39 };
+    row(to, &Key::Usage { registry: "hy".into() }, &usage);
 }
 
 /// Each damage, of a file and of a frame.

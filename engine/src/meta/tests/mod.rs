@@ -6,6 +6,7 @@ mod race;
 mod repository;
 mod setting;
 mod trash;
+mod usage;
 mod verbs;
 
 use super::{Batch, MemoryStore, MetaStore, View, commit};

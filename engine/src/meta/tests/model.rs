@@ -49,6 +49,7 @@ fn run(
         }
         let now = view(&*store);
         assert_eq!(errors(&now), Vec::<String>::new());
+        oracle.assert_usage_shown_by(&now);
         views.push(now);
     }
     for limit in [1, 2, 100] {

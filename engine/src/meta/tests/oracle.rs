@@ -3,8 +3,8 @@
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
 use crate::meta::{
-    Batch, BlobRecord, Edge, EdgeRole, Edges, EventKind, GcItem, ManifestPut, Placement, Restore, View,
-    digest_of,
+    Batch, BlobRecord, Edge, EdgeRole, Edges, EventKind, GcItem, ManifestPut, Placement, Restore, Usage,
+    View, digest_of,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -261,6 +261,9 @@ struct Repository {
     history: BTreeMap<Tag, Vec<Option<Digest>>>,
 }
 
+/// The bytes of what a registry holds, blobs (`true`) and manifests.
+type Once = BTreeMap<(bool, Digest), u64>;
+
 /// A deletion, in the oracle's eyes.
 #[derive(Debug, Clone)]
 struct Deletion {
@@ -505,6 +508,42 @@ impl Oracle {
         true
     }
 
+    /// What registries use.
+    fn usage(&self) -> BTreeMap<&str, Usage> {
+        let blob_bytes = |digest: &Digest| {
+            (0..BLOBS).find(|number| blob(*number) == *digest).map(|number| record(number).size)
+        };
+        let manifest_bytes = |digest: &Digest| {
+            let number = (0..MANIFESTS).find(|number| manifest(*number) == *digest);
+            number.map(|number| manifest_bytes(number).len() as u64)
+        };
+        let mut all: BTreeMap<&str, (Usage, Once)> = BTreeMap::new();
+        for (name, stored) in &self.repositories {
+            let (usage, once) = all.entry(name.registry()).or_default();
+            usage.repositories += 1;
+            usage.manifests += stored.manifests.len() as u64;
+            usage.tags += stored.tags.len() as u64;
+            let blobs = stored.links.iter().map(|digest| ((true, *digest), blob_bytes(digest).unwrap()));
+            let manifests =
+                stored.manifests.keys().map(|digest| ((false, *digest), manifest_bytes(digest).unwrap()));
+            for (held, bytes) in blobs.chain(manifests) {
+                usage.logical_bytes += bytes;
+                once.insert(held, bytes);
+            }
+        }
+        let sum = |(usage, once): (Usage, Once)| Usage { unique_bytes: once.values().sum(), ..usage };
+        all.into_iter().map(|(registry, found)| (registry, sum(found))).collect()
+    }
+
+    /// Asserts that the view shows what registries use.
+    pub(super) fn assert_usage_shown_by(&self, view: &View) {
+        let usage = self.usage();
+        for registry in ["a", "b", "default"] {
+            let expected = usage.get(registry).copied().unwrap_or_default();
+            assert_eq!(view.usage(registry).unwrap(), expected, "{registry}");
+        }
+    }
+
     /// Everything that nothing keeps.
     fn garbage(&self) -> Vec<GcItem> {
         let mut garbage = Vec::new();
@@ -529,6 +568,7 @@ impl Oracle {
 
     /// Asserts that the view shows the oracle's state, through every list and lookup, in pages of `limit`.
     pub(super) fn assert_shown_by(&self, view: &View, limit: usize) {
+        self.assert_usage_shown_by(view);
         let names = pages(limit, |after: Option<&RepositoryName>| {
             let page = view.repositories(after.map(RepositoryName::as_str), limit).unwrap();
             page.into_iter().map(|(name, _)| name).collect()

@@ -1,12 +1,13 @@
 //! Settings, notes, and the event log read both ways and by time.
 
+use super::verbs::{at, manifest, name};
 use super::{apply, errors, memory, view};
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
 use crate::limits::{SETTING_BYTES_MAX, SETTING_KEY_BYTES_MAX};
-use crate::meta::{Batch, EventKind, MetaStore, View, commit};
+use crate::meta::{Batch, EventKind, MetaStore, Restore, View, commit};
 use bytes::Bytes;
-use strata_types::RepositoryName;
+use strata_types::{RepositoryName, Tag};
 
 fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
@@ -103,6 +104,88 @@ fn log(store: &dyn MetaStore, moments: &[u64]) {
     }
 }
 
+/// Removes events from before a moment, and says how many.
+fn trim(store: &dyn MetaStore, before: u64, rows_max: usize) -> u64 {
+    let removed = apply(store, |batch, view| batch.trim_events(view, UnixMillis(before), rows_max)).unwrap();
+    assert_eq!(errors(&view(store)), Vec::<String>::new());
+    removed
+}
+
+#[test]
+fn the_front_of_the_log_goes_and_its_end_stays() {
+    let store = memory();
+    let numbers = || -> Vec<u64> {
+        view(&*store).events(0, 99).unwrap().into_iter().map(|(number, _)| number).collect()
+    };
+    assert_eq!(trim(&*store, 100, 9), 0);
+    log(&*store, &[1, 2, 3, 4, 5]);
+    assert_eq!((trim(&*store, 1, 9), numbers()), (0, vec![1, 2, 3, 4, 5]));
+    assert_eq!((trim(&*store, 4, 2), numbers()), (2, vec![3, 4, 5]));
+    assert_eq!((trim(&*store, 4, 2), numbers()), (1, vec![4, 5]));
+    assert_eq!((trim(&*store, 100, 9), numbers()), (1, vec![5]), "numbers must not repeat");
+    assert_eq!(trim(&*store, 100, 9), 0);
+    let store = store.kill().unwrap();
+    log(&store, &[6]);
+    assert_eq!(view(&store).last_event().unwrap(), 6);
+    assert_eq!(view(&store).log_begins().unwrap(), 5);
+    // What is missing at the front is told, now that it is known where the log begins.
+    store.corrupt(crate::meta::key::event(5), None);
+    assert_eq!(errors(&view(&store)), ["event 6: events between 4 and this one are missing"]);
+}
+
+#[test]
+fn two_who_trim_at_once_do_so_once() {
+    let store = memory();
+    log(&*store, &[1, 2, 3]);
+    let before = view(&*store);
+    let mut late = Batch::new(UnixMillis(9));
+    assert_eq!(late.trim_events(&before, UnixMillis(2), 9).unwrap(), 1);
+    assert_eq!(trim(&*store, 3, 9), 2);
+    assert!(matches!(commit(&*store, late), Err(EngineError::Conflict)));
+    assert_eq!(errors(&view(&*store)), Vec::<String>::new());
+}
+
+#[test]
+fn moves_of_tags_go_with_their_events_but_for_the_last() {
+    let store = memory();
+    let (repository, tag) = (name("hy/a"), Tag::parse("v1").unwrap());
+    for (moment, text) in [(10, "one"), (20, "two"), (30, "one"), (40, "two")] {
+        at(&*store, moment, |batch, view| {
+            batch.put_manifest(view, &manifest("hy/a", text, &[], &["v1"])).unwrap();
+        })
+        .unwrap();
+    }
+    let moves = || -> Vec<u64> {
+        let page = view(&*store).tag_history(&repository, &tag, None, 99).unwrap();
+        page.into_iter().map(|(_, record)| record.at.0).collect()
+    };
+    assert_eq!(moves(), [10, 20, 30, 40]);
+    trim(&*store, 20, 99);
+    assert_eq!(moves(), [20, 30, 40]);
+    trim(&*store, 1000, 99);
+    assert_eq!(moves(), [40]);
+    // The last one stays until another has followed it that is old as well.
+    for (moment, text) in [(50, "one"), (60, "two")] {
+        at(&*store, moment, |batch, view| {
+            batch.put_manifest(view, &manifest("hy/a", text, &[], &["v1"])).unwrap();
+        })
+        .unwrap();
+    }
+    trim(&*store, 50, 99);
+    assert_eq!(moves(), [50, 60]);
+    // A deletion that can be undone outlives the event that tells it.
+    at(&*store, 70, |batch, view| assert!(batch.delete_tag(view, &repository, &tag).unwrap())).unwrap();
+    log(&*store, &[80]);
+    trim(&*store, 1000, 99);
+    let (number, _) = view(&*store).trash_page(None, 9).unwrap().pop().unwrap();
+    at(&*store, 90, |batch, view| {
+        let restored = batch.restore(view, number, UnixMillis(0), false).unwrap();
+        assert!(matches!(restored, Restore::Done(_)), "{restored:?}");
+    })
+    .unwrap();
+    assert_eq!(errors(&view(&*store)), Vec::<String>::new());
+}
+
 #[test]
 fn a_note_is_an_event_with_the_detail_of_its_batch() {
     let store = memory();
@@ -138,10 +221,7 @@ fn the_log_is_read_both_ways() {
     assert_eq!(numbers(Some(0), 2), Vec::<u64>::new());
     assert_eq!(numbers(Some(u64::MAX), 1), [5]);
     assert_eq!(numbers(None, 0), Vec::<u64>::new());
-    // A log without its front.
-    for number in [1, 2] {
-        store.corrupt(crate::meta::key::event(number), None);
-    }
+    assert_eq!(trim(&*store, 3, 9), 2);
     assert_eq!(numbers(None, 9), [5, 4, 3]);
     assert_eq!(numbers(Some(4), 9), [3]);
     assert_eq!(numbers(Some(3), 9), Vec::<u64>::new());
@@ -154,6 +234,6 @@ fn the_log_is_found_by_time() {
     assert_eq!(since(0), 1, "the first that will be");
     log(&*store, &[10, 20, 20, 30]);
     assert_eq!([0, 10, 11, 20, 21, 30, 31].map(since), [1, 1, 2, 2, 4, 4, 5]);
-    store.corrupt(crate::meta::key::event(1), None);
+    assert_eq!(trim(&*store, 20, 9), 1);
     assert_eq!([0, 20, 31].map(since), [2, 2, 5]);
 }

@@ -3,14 +3,22 @@
 use super::View;
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
+use crate::meta::format::LOG_BEGINS;
 use crate::meta::key::{self, Key, table};
-use crate::meta::record::Event;
+use crate::meta::record::{Event, LogBeginsRecord};
 
 #[expect(clippy::missing_errors_doc, reason = "all return what MetaView::get documents")]
 impl View {
-    /// Events with numbers above `after`, in order. The first event has number 1; a log that was trimmed begins later.
+    /// The number of the first event: 1, or a later one where the log was trimmed.
+    pub fn log_begins(&self) -> Result<u64, EngineError> {
+        let record = self.record::<LogBeginsRecord>(&key::meta(LOG_BEGINS))?;
+        Ok(record.map_or(1, |record| record.number))
+    }
+
+    /// Events with numbers above `after`, in order, from where the log begins.
     pub fn events(&self, after: u64, limit: usize) -> Result<Vec<(u64, Event)>, EngineError> {
-        let after = key::event(after);
+        // Not from further ahead: what was removed lately is slow to pass by.
+        let after = key::event(after.max(self.log_begins()?.saturating_sub(1)));
         self.page(&key::whole(table::EVENT), Some(&after), limit, |key, event| match key {
             Key::Event { number } => Some((number, event)),
             _ => None,
@@ -32,8 +40,7 @@ impl View {
     /// The number of the first event whose time is `at` or later, one above the last where there is none. Found by halving: times
     /// follow the numbers, but for batches that were made at about the same time and a clock that was set back.
     pub fn first_event_since(&self, at: UnixMillis) -> Result<u64, EngineError> {
-        let Some((first, _)) = self.events(0, 1)?.pop() else { return Ok(1) };
-        let (mut low, mut high) = (first, self.last_event()?.saturating_add(1));
+        let (mut low, mut high) = (self.log_begins()?, self.last_event()?.saturating_add(1));
         while low < high {
             let middle = low.midpoint(high);
             let event = self.record::<Event>(&key::event(middle))?;

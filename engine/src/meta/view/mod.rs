@@ -9,6 +9,7 @@ mod repository;
 mod setting;
 mod trash;
 mod upload;
+mod usage;
 
 pub use gc::{Lease, Queued};
 

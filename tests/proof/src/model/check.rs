@@ -5,6 +5,7 @@ use super::run::Model;
 use super::step::Step;
 use crate::universe::{self, BLOBS, MANIFESTS, REPOSITORIES, TAGS};
 use std::collections::{BTreeMap, BTreeSet};
+use strata_engine::meta::Usage;
 
 /// More rows than there can be of a kind.
 const ALL: usize = 100;
@@ -25,6 +26,35 @@ impl Model {
             assert_eq!(found.links, shelf.links.keys().copied().collect(), "blobs of {name}");
             assert_eq!(found.manifests, shelf.manifests.keys().copied().collect(), "manifests of {name}");
             assert_eq!(found.tags, shelf.tags, "tags of {name}");
+        }
+        self.compare_usage();
+    }
+
+    /// Asserts that each registry uses what its repositories hold.
+    fn compare_usage(&self) {
+        let view = self.engine().view().expect("it is open");
+        let mut expected: BTreeMap<String, (Usage, BTreeSet<(bool, usize)>)> = BTreeMap::new();
+        let bytes = |(is_blob, number): (bool, usize)| {
+            let bytes =
+                if is_blob { universe::content(number) } else { universe::manifest(number).bytes.clone() };
+            bytes.len() as u64
+        };
+        for (number, shelf) in self.oracle.shelves.iter().enumerate() {
+            let name = universe::repository(number);
+            let (usage, once) = expected.entry(name.registry().to_owned()).or_default();
+            // An empty repository stays, which the model does not remember.
+            usage.repositories += u64::from(view.repository(&name).expect("rows").is_some());
+            usage.manifests += shelf.manifests.len() as u64;
+            usage.tags += shelf.tags.len() as u64;
+            let blobs = shelf.links.keys().map(|blob| (true, *blob));
+            for held in blobs.chain(shelf.manifests.keys().map(|manifest| (false, *manifest))) {
+                usage.logical_bytes += bytes(held);
+                once.insert(held);
+            }
+        }
+        for (registry, (mut usage, once)) in expected {
+            usage.unique_bytes = once.into_iter().map(bytes).sum();
+            assert_eq!(view.usage(&registry).expect("rows"), usage, "usage of {registry}");
         }
     }
 

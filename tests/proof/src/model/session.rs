@@ -9,6 +9,8 @@ use strata_types::{Algorithm, UploadId};
 
 /// Sessions that are open at a time.
 const SESSIONS_MAX: usize = 4;
+/// How much of the event log housekeeping leaves.
+const LOG_KEPT_MILLIS: u64 = 45 * 60 * 1000;
 
 /// A session as its client remembers it.
 #[derive(Debug)]
@@ -173,6 +175,11 @@ impl Model {
                 self.sessions_expire(now);
             }
             Err(error) => assert!(self.faulty, "{error}"),
+        }
+        // The front of the log goes, of which the model knows nothing: all else stays as it is.
+        let before = strata_engine::UnixMillis(self.now().saturating_sub(LOG_KEPT_MILLIS));
+        if let Err(error) = self.runtime.block_on(engine.trim_events(before, 20)) {
+            assert!(self.faulty, "{error}");
         }
     }
 
