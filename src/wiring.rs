@@ -169,6 +169,7 @@ async fn run(
     let registry = registry.map_err(|error| ServeError::Directory(Box::new(error)))?;
     let first =
         first_admin::make(&registry, &settings.storage.data).map_err(ServeError::FirstAdministrator)?;
+    tokio::spawn(registry.clone().keep_audit_trimmed());
     let app = App::new(registry.clone(), app_config(settings));
     let server = Server::bind(&http_config(config), Arc::clone(&app)).map_err(ServeError::Http)?;
     let stop = Stop::listen().map_err(ServeError::System)?;
@@ -331,6 +332,7 @@ pub(crate) fn registry_config(settings: &Settings) -> RegistryConfig {
     let mut config = RegistryConfig::default();
     config.sparse_images = settings.registry.sparse_images;
     config.auth = auth_config(&settings.auth);
+    config.audit.retention = settings.audit.retention.duration();
     config
 }
 

@@ -13,6 +13,22 @@ pub struct RegistryConfig {
     pub sparse_images: bool,
     /// Who may come in, and how.
     pub auth: AuthConfig,
+    /// What is written down of what was done.
+    pub audit: AuditConfig,
+}
+
+/// Settings of the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditConfig {
+    /// How long its entries are kept; zero for ever. Default 90 days.
+    pub retention: Duration,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self { retention: Duration::from_hours(90 * 24) }
+    }
 }
 
 /// Whether there are accounts.

@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod audit;
 mod backup;
 mod blob;
 mod catalog;
@@ -38,8 +39,9 @@ pub use access::{
     Access, AccessKind, Actions, Challenge, Grants, Narrowing, PATTERN_BYTES_MAX, PATTERNS_MAX, Reading,
     Role, TokenFault,
 };
+pub use audit::{AUDIT_ENTRIES_MAX, AuditEntry, AuditFilter, AuditPage};
 pub use blob::{BlobBody, BlobFile, BlobRead, BlobStat, IdleBlobFile};
-pub use config::{AuthConfig, AuthMode, RegistryConfig, TOKEN_LIFE_MAX};
+pub use config::{AuditConfig, AuthConfig, AuthMode, RegistryConfig, TOKEN_LIFE_MAX};
 pub use context::{Context, Identity, Principal, Scope};
 pub use deleted::{DELETIONS_MAX, Deletion, DeletionPage, QUARANTINED_NAMED_MAX, Restored};
 pub use directory::{

@@ -282,6 +282,13 @@ settings! {
         open_to_network: bool = "false", flag "open";
     }
 
+    /// The audit log: who did what, when and from where.
+    [audit] Audit {
+        /// How long entries are kept, by default 90 days. As long go back the histories of tags; where a tag stands is always known. 0 keeps
+        /// all, for ever.
+        retention: Span = "90d";
+    }
+
     /// What is logged to stderr.
     [log] Log {
         /// `"human"` for people, `"json"` for one JSON object a line.
