@@ -40,6 +40,8 @@ async fn the_catalog_pages_by_name() {
 async fn a_run_ends_leases_whose_holder_is_gone() {
     let world = World::new();
     assert_eq!(world.registry.gc_run(&world.ctx).await.unwrap().removed.objects(), 0);
+    // The run of the start may have been another one, or this.
+    let before = world.registry.gc_status(&world.ctx).unwrap().runs;
     let (digest, now) = (Digest::Sha256([1; 32]), world.engine.now());
     let mut batch = Batch::new(now);
     batch.put_lease(&digest, LeaseId([1; 16]), UnixMillis(1));
@@ -52,7 +54,7 @@ async fn a_run_ends_leases_whose_holder_is_gone() {
     let left = world.engine.view().unwrap().leases(None, 10).unwrap();
     assert_eq!(left.iter().map(|(_, id, _)| *id).collect::<Vec<_>>(), [LeaseId([2; 16])]);
     let status = world.registry.gc_status(&world.ctx).unwrap();
-    assert_eq!((status.runs, status.removed.of(GcKind::Lease).objects), (2, 1));
+    assert_eq!((status.runs, status.removed.of(GcKind::Lease).objects), (before + 1, 1));
     assert_eq!(status.last, Some(done));
 }
 
