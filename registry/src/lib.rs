@@ -24,6 +24,7 @@ mod gc;
 mod health;
 mod manifest;
 mod page;
+mod quota;
 mod referrer;
 mod registry;
 mod removal;

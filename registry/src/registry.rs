@@ -107,6 +107,9 @@ impl RegistryError {
         match error {
             EngineError::NoSpace => Self::NoSpace,
             EngineError::Conflict | EngineError::Overloaded => Self::Contended,
+            EngineError::UsageExceeded { registry, limit, used, .. } => {
+                Self::QuotaExceeded { registry, limit, used }
+            }
             EngineError::ReadOnly | EngineError::Poisoned { .. } => Self::Unavailable(error),
             other => Self::Internal(other),
         }

@@ -51,7 +51,8 @@ impl Registry {
                 self.counters().mounts.add(1);
                 Ok(true)
             }
-            Ok(None) => {
+            // Of a quota the upload is told that the client goes on with.
+            Ok(None) | Err(RegistryError::QuotaExceeded { .. }) => {
                 self.counters().mounts_missed.add(1);
                 Ok(false)
             }

@@ -32,6 +32,7 @@ impl Registry {
         repository: &RepositoryName,
     ) -> Result<Admitted> {
         self.authorize(ctx, action, repository)?;
+        self.limit(batch, repository);
         let registry = repository.registry();
         let snapshot = self.snapshot();
         let found = snapshot.registry(registry);

@@ -66,7 +66,7 @@ impl Directory {
     }
 
     /// Puts another snapshot in the place of the present one.
-    pub(super) fn edit(&self, edit: impl FnOnce(&mut Snapshot)) {
+    pub(crate) fn edit(&self, edit: impl FnOnce(&mut Snapshot)) {
         let _turn = self.editing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut snapshot = Snapshot::clone(&self.snapshot.load());
         edit(&mut snapshot);

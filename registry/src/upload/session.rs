@@ -37,7 +37,7 @@ impl Registry {
     /// Starts a session. The algorithm is a hint: a digest of another one at the end costs a second pass over the bytes.
     ///
     /// # Errors
-    /// [`RegistryError::Denied`]; the store's condition.
+    /// [`RegistryError::Denied`]; [`RegistryError::QuotaExceeded`] where the registry is full; the store's condition.
     pub async fn start_upload(
         &self,
         ctx: &Context,
@@ -45,6 +45,7 @@ impl Registry {
         algorithm: Algorithm,
     ) -> Result<UploadStatus> {
         self.authorize(ctx, Action::Push, repository)?;
+        self.admit_upload(repository, None)?;
         let status = self.engine().start_upload(repository, algorithm).await.map_err(RegistryError::store)?;
         Ok(status.into())
     }
@@ -102,8 +103,8 @@ impl Registry {
     /// Appends the last body, which may be empty, and makes the session a blob of the repository.
     ///
     /// # Errors
-    /// As [`Registry::append_upload`]; [`RegistryError::DigestMismatch`] where the content is not what the digest names, which ends the
-    /// session.
+    /// As [`Registry::append_upload`]; [`RegistryError::DigestMismatch`] where the content is not what the digest names, or
+    /// [`RegistryError::QuotaExceeded`] where it is more than the registry may hold: both end the session.
     pub async fn finish_upload(
         &self,
         ctx: &Context,

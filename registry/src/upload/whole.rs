@@ -15,8 +15,8 @@ impl Registry {
     /// Nothing of a body that ends early is kept.
     ///
     /// # Errors
-    /// [`RegistryError::DigestMismatch`]; [`RegistryError::SizeMismatch`] and [`RegistryError::Body`]; [`RegistryError::Denied`]; the
-    /// store's condition.
+    /// [`RegistryError::DigestMismatch`]; [`RegistryError::SizeMismatch`] and [`RegistryError::Body`]; [`RegistryError::Denied`];
+    /// [`RegistryError::QuotaExceeded`]; the store's condition.
     pub async fn put_blob(
         &self,
         ctx: &Context,
@@ -26,6 +26,7 @@ impl Registry {
         body: impl UploadBody,
     ) -> Result<Digest> {
         self.authorize(ctx, Action::Push, repository)?;
+        self.admit_upload(repository, Some((digest, declared.unwrap_or(0))))?;
         let link = |batch: &mut Batch| {
             let admitted = self.admit(ctx, Action::Push, batch, repository)?;
             batch.link_blob(repository, digest);

@@ -1,0 +1,180 @@
+//! How much a registry may hold: looked at when an upload begins, so that nobody sends gigabytes in vain, and kept exactly by the commit
+//! that ends it. What a registry holds already costs it nothing, however often it is pushed.
+
+use crate::error::RegistryError;
+use crate::registry::{Registry, Result};
+use strata_engine::meta::{Batch, Held};
+use strata_types::{Digest, RepositoryName};
+
+impl Registry {
+    /// The most bytes that the registry of a repository may hold.
+    fn quota(&self, repository: &RepositoryName) -> Option<u64> {
+        self.snapshot().registry(repository.registry())?.quota
+    }
+
+    /// Refuses an upload for which there is no room: the registry is full, or would be more than that with a blob of as many bytes as are
+    /// announced, unless it holds that blob already.
+    pub(crate) fn admit_upload(
+        &self,
+        repository: &RepositoryName,
+        announced: Option<(&Digest, u64)>,
+    ) -> Result<()> {
+        let Some(limit) = self.quota(repository) else { return Ok(()) };
+        let (view, registry) = (self.view()?, repository.registry());
+        if let Some((digest, _)) = announced
+            && view.registry_holds(registry, Held::Blob, digest).map_err(RegistryError::store)?
+        {
+            return Ok(());
+        }
+        let used = view.usage(registry).map_err(RegistryError::store)?.unique_bytes;
+        let wanted = announced.map_or(0, |(_, bytes)| bytes);
+        if used >= limit || used.saturating_add(wanted) > limit {
+            return Err(RegistryError::QuotaExceeded { registry: registry.to_owned(), limit, used });
+        }
+        Ok(())
+    }
+
+    /// Lets a batch fail that would take the registry of a repository above its quota.
+    pub(crate) fn limit(&self, batch: &mut Batch, repository: &RepositoryName) {
+        if let Some(limit) = self.quota(repository) {
+            batch.limit_usage(repository.registry(), limit);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Context;
+    use crate::directory::RegistryEntry;
+    use crate::error::BodyError;
+    use crate::manifest::PutManifest;
+    use crate::registry::tests::empty;
+    use bytes::Bytes;
+    use futures_util::stream;
+    use strata_engine::UnixMillis;
+    use strata_engine::meta::{Usage, digest_of};
+    use strata_types::{Algorithm, Reference, Tag};
+    use tempfile::TempDir;
+
+    const QUOTA: u64 = 10_500;
+
+    fn limited() -> (Registry, TempDir) {
+        let (registry, directory) = empty();
+        registry.directory_state().edit(|snapshot| {
+            let mut entry = RegistryEntry::standard("hy", UnixMillis(1));
+            entry.quota = Some(QUOTA);
+            snapshot.put_registry(entry);
+        });
+        (registry, directory)
+    }
+
+    fn name(text: &str) -> RepositoryName {
+        RepositoryName::parse(text).unwrap()
+    }
+
+    fn ctx() -> Context {
+        Context::everyone("id", None)
+    }
+
+    fn content(number: usize, len: usize) -> (Bytes, Digest) {
+        let bytes = Bytes::from(format!("{number:0len$}"));
+        let digest = digest_of(Algorithm::Sha256, &bytes);
+        (bytes, digest)
+    }
+
+    /// Pushes a blob in one request that announces no length.
+    async fn push(registry: &Registry, to: &str, number: usize, len: usize) -> Result<Digest> {
+        let (bytes, digest) = content(number, len);
+        let body = stream::iter([Ok::<_, BodyError>(bytes)]);
+        registry.put_blob(&ctx(), &name(to), &digest, None, body).await
+    }
+
+    fn used(registry: &Registry) -> Usage {
+        registry.view().unwrap().usage("hy").unwrap()
+    }
+
+    fn is_exceeded<T>(outcome: &Result<T>) -> bool {
+        matches!(outcome, Err(RegistryError::QuotaExceeded { registry, limit: QUOTA, used }) if registry == "hy" && *used <= QUOTA)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn pushes_side_by_side_fill_a_quota_exactly() {
+        let (registry, _directory) = limited();
+        let pushes: Vec<_> = (0..32)
+            .map(|number| {
+                let registry = registry.clone();
+                tokio::spawn(
+                    async move { push(&registry, &format!("hy/box{}", number % 3), number, 1000).await },
+                )
+            })
+            .collect();
+        let mut refused = 0;
+        for outcome in pushes {
+            let outcome = outcome.await.unwrap();
+            assert!(outcome.is_ok() || is_exceeded(&outcome), "{outcome:?}");
+            refused += usize::from(outcome.is_err());
+        }
+        assert_eq!((refused, used(&registry).unique_bytes), (22, 10_000));
+        registry.engine().close();
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_refused_before_it_is_sent() {
+        let (registry, _directory) = limited();
+        push(&registry, "hy/box", 1, 10_000).await.unwrap();
+        let (_, digest) = content(2, 501);
+        let never = || stream::pending::<std::result::Result<Bytes, BodyError>>();
+        let announced = registry.put_blob(&ctx(), &name("hy/box"), &digest, Some(501), never()).await;
+        assert!(is_exceeded(&announced), "{announced:?}");
+        // What the registry holds is welcome in any of its repositories, and what is elsewhere costs it nothing.
+        push(&registry, "hy/other", 1, 10_000).await.unwrap();
+        push(&registry, "other/box", 3, 20_000).await.unwrap();
+        let session = registry.start_upload(&ctx(), &name("hy/box"), Algorithm::Sha256).await;
+        assert!(session.is_ok(), "{session:?}");
+        push(&registry, "hy/box", 4, 500).await.unwrap();
+        let session = registry.start_upload(&ctx(), &name("hy/box"), Algorithm::Sha256).await;
+        assert!(is_exceeded(&session), "{session:?}");
+        registry.engine().close();
+    }
+
+    #[tokio::test]
+    async fn a_session_that_does_not_fit_ends() {
+        let (registry, _directory) = limited();
+        push(&registry, "hy/box", 1, 10_000).await.unwrap();
+        let to = name("hy/box");
+        let session = registry.start_upload(&ctx(), &to, Algorithm::Sha256).await.unwrap();
+        let (bytes, digest) = content(2, 501);
+        let body = stream::iter([Ok::<_, BodyError>(bytes)]);
+        let finished = registry.finish_upload(&ctx(), &to, &session.id, None, body, &digest).await;
+        assert!(is_exceeded(&finished), "{finished:?}");
+        let status = registry.upload_status(&ctx(), &to, &session.id).await;
+        assert!(matches!(status, Err(RegistryError::UploadUnknown { .. })), "{status:?}");
+        registry.engine().close();
+    }
+
+    #[tokio::test]
+    async fn mounts_and_manifests_count_as_well() {
+        let (registry, _directory) = limited();
+        push(&registry, "hy/box", 1, 10_000).await.unwrap();
+        push(&registry, "other/box", 2, 501).await.unwrap();
+        let (near, far) = (content(1, 10_000).1, content(2, 501).1);
+        let (box_, other) = (name("hy/box"), name("other/box"));
+        assert!(registry.mount_blob(&ctx(), &name("hy/new"), &near, Some(&box_)).await.unwrap());
+        assert!(!registry.mount_blob(&ctx(), &box_, &far, Some(&other)).await.unwrap());
+        let manifest = |len: usize| {
+            let text = format!(
+                r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],"annotations":{{"a":"{}"}}}}"#,
+                "x".repeat(len)
+            );
+            let tag = Reference::Tag(Tag::parse("v1").unwrap());
+            PutManifest { reference: tag, tags: Vec::new(), content_type: None, bytes: text.into() }
+        };
+        let refused = registry.put_manifest(&ctx(), &box_, manifest(500)).await;
+        assert!(is_exceeded(&refused), "{refused:?}");
+        assert_eq!((used(&registry).manifests, used(&registry).tags), (0, 0));
+        registry.put_manifest(&ctx(), &box_, manifest(100)).await.unwrap();
+        assert_eq!((used(&registry).manifests, used(&registry).tags), (1, 1));
+        registry.engine().close();
+    }
+}
