@@ -206,11 +206,11 @@ fn a_start_on_a_full_disk_says_so_or_serves() {
     registry.repository("a/b").expect_blob(&sha256(&bytes), &bytes);
 }
 
-/// Asks the operator's API to do something; gives status and code.
+/// Asks the admin API to do something; gives status and code.
 fn post(registry: &TestRegistry, path: &str) -> (u16, String) {
     let request = Request::post(path).header("content-type", "application/json").body("{}");
     let response = registry.endpoint().send(&request);
-    let code = if response.status < 400 { String::new() } else { response.error_codes().remove(0) };
+    let code = if response.status < 400 { String::new() } else { response.problem() };
     (response.status, code)
 }
 

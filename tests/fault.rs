@@ -73,7 +73,7 @@ fn a_sync_that_fails_stops_all_writes() {
         for path in ["/api/v1/gc", "/api/v1/backups"] {
             let request = Request::post(path).header("content-type", "application/json").body("{}");
             let response = registry.endpoint().send(&request);
-            assert_eq!((response.status, response.error_codes()), (503, vec!["UNAVAILABLE".to_owned()]));
+            assert_eq!((response.status, response.problem()), (503, "UNAVAILABLE".to_owned()));
         }
         let dry = Request::post("/api/v1/gc").header("content-type", "application/json");
         assert_eq!(

@@ -12,7 +12,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use strata_frontend_http::route::Endpoint;
 use strata_types::{ErrorCode, Failure, Outcome};
 
 /// Which crate of the workspace may depend on which (dependencies of tests included), each edge with its reason.
@@ -365,7 +364,8 @@ fn errors_markdown() -> String {
     let mut text = String::from(
         "# Errors\n\n\
          <!-- Generated from types/src/error_code.rs by `make docs`; a test compares this file with the code. -->\n\n\
-         An error is answered with a JSON body `{\"errors\":[{\"code\":…,\"message\":…,\"detail\":…}]}`. `code` is one of the words\n\
+         An error is answered with a JSON body `{\"errors\":[{\"code\":…,\"message\":…,\"detail\":…}]}`, by the [admin API](admin-api.md)\n\
+         with problem details that have the same `code`. `code` is one of the words\n\
          below and stays as it is named here; `message` is for people and may change; `detail` is there where it helps. The header\n\
          `X-Request-Id` of the answer stands in the log line of the request as well, which also names the cause.\n\n\
          Not so a request whose head the HTTP parser itself refuses: a malformed one gets 400, one that is too long 431, both with an\n\
@@ -400,21 +400,30 @@ fn documentation_of_errors_equals_the_code() {
     );
 }
 
+/// The table of docs/admin-api.md as the code says it.
+fn operations_markdown() -> String {
+    let mut text = String::from("| request | does |\n|---|---|\n");
+    for operation in strata_frontend_http::openapi::operations() {
+        let (method, template) = (operation.method(), operation.endpoint().template());
+        let query: Vec<String> = operation.query().map(|name| format!("{name}=")).collect();
+        let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+        let _ = writeln!(text, "| `{method} {template}{query}` | {} |", operation.summary());
+    }
+    text
+}
+
 #[test]
-fn every_endpoint_of_operators_is_documented() {
-    let text = read("docs/admin-api.md");
-    let documented: BTreeSet<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(request, _)| request))
-        .filter(|request| request.contains(" /api/"))
-        .collect();
-    let of = |endpoint: &Endpoint| {
-        let template = endpoint.template();
-        let methods = endpoint.methods().split(", ").filter(|method| *method != "HEAD");
-        methods.map(move |method| format!("{method} {template}")).collect::<Vec<_>>()
-    };
-    let admin = Endpoint::ALL.iter().filter(|endpoint| endpoint.template().starts_with("/api/"));
-    let there: BTreeSet<String> = admin.flat_map(of).collect();
-    let there: BTreeSet<&str> = there.iter().map(String::as_str).collect();
-    assert_eq!(documented, there, "docs/admin-api.md lists other endpoints than there are");
+fn documentation_of_operations_equals_the_code() {
+    const BEGIN: &str = "<!-- Generated from frontend-http/src/openapi/ by `make docs`; a test compares it with the code. -->\n\n";
+    const END: &str = "\n<!-- End of what is generated. -->\n";
+    let path = root().join("docs/admin-api.md");
+    let text = fs::read_to_string(&path).expect("docs/admin-api.md can be read");
+    let (before, rest) = text.split_once(BEGIN).expect("the table begins");
+    let (table, behind) = rest.split_once(END).expect("the table ends");
+    let generated = operations_markdown();
+    if std::env::var_os("STRATA_WRITE_DOCS").is_some() {
+        fs::write(&path, [before, BEGIN, &generated, END, behind].concat()).expect("it can be written");
+    } else {
+        assert!(table == generated, "docs/admin-api.md is not what the code says; run `make docs`");
+    }
 }

@@ -98,7 +98,7 @@ fn a_tag_that_moved_on_is_taken_back_by_force_only() {
     assert_eq!((&listed[0]["kind"], &listed[0]["tags"]), (&"tag".into(), &serde_json::json!(["v1"])));
     repository.push_image("v1", &new);
     let refused = told(&restore(&endpoint, id, "{}"), 409, "CONFLICT");
-    let detail = &refused["errors"][0]["detail"];
+    let detail = &refused["data"];
     assert_eq!(detail["tags"][0], serde_json::json!({"tag": "v1", "digest": new.manifest.digest()}));
     repository.expect_manifest("v1", &new.manifest);
     done(&restore(&endpoint, id, r#"{"force":true}"#));
@@ -107,8 +107,8 @@ fn a_tag_that_moved_on_is_taken_back_by_force_only() {
     let of_tag = delete(&repository, &endpoint, "v1");
     let of_manifest = delete(&repository, &endpoint, &old.manifest.digest());
     let refused = told(&restore(&endpoint, of_tag, "{}"), 409, "CONFLICT");
-    assert_eq!(refused["errors"][0]["detail"]["missing"][0]["digest"], old.manifest.digest());
-    let message = refused["errors"][0]["message"].as_str().expect("a text");
+    assert_eq!(refused["data"]["missing"][0]["digest"], old.manifest.digest());
+    let message = refused["detail"].as_str().expect("a text");
     assert!(message.contains("deleted itself is restored first"), "{message}");
     done(&restore(&endpoint, of_manifest, "{}"));
     done(&restore(&endpoint, of_tag, "{}"));
@@ -135,7 +135,7 @@ fn indexes_children_referrers_and_long_digests_come_back() {
     assert!(repository.referrers(&child, "").is_empty());
     // The child first; what the sparse index never had is not asked for.
     let refused = told(&restore(&endpoint, of_index, "{}"), 409, "CONFLICT");
-    let missing = refused["errors"][0]["detail"]["missing"].as_array().expect("a list").clone();
+    let missing = refused["data"]["missing"].as_array().expect("a list").clone();
     assert_eq!(missing.len(), 1);
     assert_eq!(missing[0]["digest"], child);
     for id in [of_child, of_index, of_signature] {
@@ -239,14 +239,14 @@ fn pages_follow_each_other() {
             delete(&repository, &endpoint, &tag)
         })
         .collect();
-    let (mut seen, mut query) = (Vec::new(), "?n=2".to_owned());
+    let (mut seen, mut query) = (Vec::new(), "?limit=2".to_owned());
     loop {
         let page = done(&endpoint.get(format!("/api/v1/deleted{query}")));
         let found = page["deletions"].as_array().expect("a list");
         assert!(found.len() <= 2);
         seen.extend(found.iter().filter_map(|deletion| deletion["id"].as_u64()));
-        let Some(next) = page["next"].as_u64() else { break };
-        query = format!("?n=2&last={next}");
+        let Some(next) = page["next"].as_str() else { break };
+        query = format!("?limit=2&cursor={next}");
     }
     assert_eq!(seen, ids);
 }
@@ -270,7 +270,7 @@ fn wrong_questions_are_refused() {
     let registry = registry!().start();
     let endpoint = registry.endpoint();
     told(&endpoint.get("/api/v1/deleted?repository=A"), 400, "NAME_INVALID");
-    told(&endpoint.get("/api/v1/deleted?last=x"), 404, "NOT_FOUND");
+    told(&endpoint.get("/api/v1/deleted?cursor=x"), 400, "PAGINATION_NUMBER_INVALID");
     told(&restore(&endpoint, 7, "[]"), 400, "REQUEST_INVALID");
     told(&restore(&endpoint, 7, r#"{"forced":true}"#), 400, "REQUEST_INVALID");
     told(&endpoint.post("/api/v1/deleted/7/restore"), 415, "REQUEST_INVALID");
@@ -296,9 +296,9 @@ fn what_garbage_collection_took_is_named_and_its_return_is_enough() {
     let id = delete(&repository, &endpoint, &image.manifest.digest());
     assert_eq!(collect(&endpoint)["blob"]["objects"].as_u64(), Some(3));
     let refused = told(&restore(&endpoint, id, "{}"), 409, "CONFLICT");
-    let missing = refused["errors"][0]["detail"]["missing"].as_array().expect("a list");
+    let missing = refused["data"]["missing"].as_array().expect("a list");
     assert_eq!(missing.len(), 3, "{refused}");
-    let message = refused["errors"][0]["message"].as_str().expect("a text");
+    let message = refused["detail"].as_str().expect("a text");
     assert!(message.contains("gone: blob sha256:") && message.contains("(and 2 more)"), "{message}");
     repository.expect_no_manifest("v1");
     for blob in image.blobs() {

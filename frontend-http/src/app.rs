@@ -155,7 +155,12 @@ impl App {
         let mut answer = result.unwrap_or_else(|refusal| {
             log.refused(&refusal);
             let allowed = routed.as_ref().map_or("", |route| route.endpoint.methods());
-            refusal.allowing(allowed).into_response()
+            let refusal = refusal.allowing(allowed);
+            if is_admin(parts.uri.path()) {
+                refusal.into_problem(&request_id)
+            } else {
+                refusal.into_response()
+            }
         });
         if parts.method == Method::HEAD {
             answer = response::without_body(answer);
@@ -259,6 +264,11 @@ impl Handler for App {
         let log = RequestLog::recalled(Arc::clone(&self.metrics), begun);
         Some(Reply { head: answer.head.clone(), id, content, log })
     }
+}
+
+/// Whether a path is of the admin API, be it that nothing is there.
+fn is_admin(path: &str) -> bool {
+    matches!(path.strip_prefix("/api"), Some(rest) if rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The host that a pull through a mirror is meant for, as `?ns=` says it (distribution-spec, "Proxying"); echoed, so that the

@@ -1,10 +1,11 @@
-//! The other end of the operator's API: what the command line asks a running server with. One connection for each request.
+//! The other end of the admin API: what the command line asks a running server with. One connection for each request.
 //!
 //! Knows documents and errors of this API, follows no redirect, and sends nothing to a server whose certificate it does not trust.
 
 mod address;
 mod trust;
 
+use crate::document::Problem;
 use address::Address;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
@@ -13,7 +14,6 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -269,10 +269,7 @@ impl AdminClient {
             let text = if text.is_empty() { b"null" } else { text };
             return serde_json::from_slice(text).map_err(|_| foreign());
         }
-        let answer: Value = serde_json::from_slice(text).map_err(|_| foreign())?;
-        let error = answer.get("errors").and_then(|errors| errors.get(0)).ok_or_else(foreign)?;
-        let word = |member| error.get(member).and_then(Value::as_str).map(str::to_owned).ok_or_else(foreign);
-        let (code, message) = (word("code")?, word("message")?);
+        let Problem { code, detail: message, .. } = serde_json::from_slice(text).map_err(|_| foreign())?;
         Err(ClientError::Refused { url: self.url().to_owned(), status: status.as_u16(), code, message })
     }
 
@@ -329,7 +326,7 @@ mod tests {
             client().read::<Health>(StatusCode::from_u16(status).unwrap(), text.as_bytes())
         };
         assert_eq!(read(200, r#"{"ready":true,"new":1}"#).unwrap(), Health { ready: true, why: None });
-        let refused = read(507, r#"{"errors":[{"code":"NO_SPACE","message":"no room"}]}"#).unwrap_err();
+        let refused = read(507, r#"{"type":"t","title":"t","status":507,"code":"NO_SPACE","detail":"no room","request":"r"}"#).unwrap_err();
         assert_eq!(refused.status(), Some(507));
         assert_eq!(
             refused.to_string(),

@@ -42,9 +42,9 @@ pub fn range_applies(headers: &HeaderMap, tag: &str) -> bool {
 }
 
 /// An entity tag of a header; `*` has the opaque text `*` and no quotes.
-struct EntityTag<'a> {
-    strong: bool,
-    opaque: &'a str,
+pub(crate) struct EntityTag<'a> {
+    pub(crate) strong: bool,
+    pub(crate) opaque: &'a str,
 }
 
 /// Whether `*` or any entity tag of the header's lines satisfies `matches`.
@@ -55,8 +55,8 @@ fn any_matches(headers: &HeaderMap, name: &HeaderName, matches: impl Fn(&EntityT
     })
 }
 
-/// Reads a comma-separated list. Commas within quotes do not divide.
-fn entity_tags(line: &str) -> impl Iterator<Item = EntityTag<'_>> {
+/// Reads a comma-separated list of entity tags. Commas within quotes do not divide.
+pub(crate) fn entity_tags(line: &str) -> impl Iterator<Item = EntityTag<'_>> {
     let mut rest = line;
     std::iter::from_fn(move || {
         rest = rest.trim_start_matches([' ', '\t', ',']);

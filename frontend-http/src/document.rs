@@ -1,4 +1,4 @@
-//! What goes over the wire of the operator's API, as types: requests as they are read, answers as they are written.
+//! What goes over the wire of the admin API, as types: requests as they are read, answers as they are written.
 //!
 //! The handlers fill them from what use cases answer; the command line reads them back, or fills them itself where it works on a
 //! data directory without a server, so that both print the same. Requests refuse members that nobody knows; readers of answers
@@ -7,6 +7,7 @@
 mod backup;
 mod deleted;
 mod gc;
+mod problem;
 mod quarantine;
 mod scrub;
 mod status;
@@ -14,11 +15,12 @@ mod status;
 pub use backup::{Backup, BackupRequest, Backups};
 pub use deleted::{Deletion, Deletions, Removed, RestoreRequest, Restored};
 pub use gc::{GcAnswer, GcCounts, GcPlan, GcRemoval, GcReport, GcRequest, GcStatus, GcTally, REMOVALS_MAX};
-pub use quarantine::{QUARANTINED_MAX, Quarantine, QuarantinedBlob, Rechecked, RecheckedAll, Repaired};
+pub use problem::Problem;
+pub use quarantine::{Quarantine, QuarantinedBlob, Rechecked, RecheckedAll, Repaired};
 pub use scrub::{ScrubFinding, ScrubRequest, ScrubRound, ScrubStarted, ScrubStatus, ScrubTally};
 pub use status::{Health, Status};
 
 /// A request that says nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}

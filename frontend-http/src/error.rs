@@ -1,7 +1,9 @@
 //! The only place where the outcome of a request becomes a status and an error body (distribution-spec, "Error codes").
 //!
-//! The body is `{"errors":[{"code","message","detail"}]}`. What an error says to the client never holds the server's paths;
+//! The body is `{"errors":[{"code","message","detail"}]}`, of the admin API a [`Problem`](crate::document::Problem). What an error says to the client never holds the server's paths;
 //! what the log says about it stands in [`Refusal::cause`].
+
+mod problem;
 
 use crate::response::{self, Response, header};
 use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
@@ -91,7 +93,7 @@ impl Refusal {
 
     /// `412`: a condition of the request does not hold.
     pub(crate) fn precondition_failed() -> Self {
-        let refusal = Self::new(Failure::RequestInvalid, "the content is not the one that If-Match names");
+        let refusal = Self::new(Failure::RequestInvalid, "what is there is not what If-Match names");
         refusal.with_status(StatusCode::PRECONDITION_FAILED)
     }
 
@@ -139,7 +141,7 @@ impl Refusal {
         }
     }
 
-    /// Renders it.
+    /// Renders it as the distribution-spec has it.
     pub(crate) fn into_response(self) -> Response {
         #[derive(Serialize)]
         struct Body {
@@ -223,6 +225,7 @@ refused_as! {
     UploadIdError => ErrorCode::BlobUploadUnknown;
     crate::content_range::ContentRangeError => ErrorCode::SizeInvalid;
     crate::page::PageError => Failure::PaginationInvalid;
+    crate::slice::SliceError => Failure::PaginationInvalid;
 }
 
 impl From<ReferenceError> for Refusal {

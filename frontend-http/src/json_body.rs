@@ -1,4 +1,4 @@
-//! JSON as the operator's API takes it: one small object, said to be JSON, with no member that nobody knows.
+//! JSON as the admin API takes it: one small object, said to be JSON, with no member that nobody knows.
 
 use crate::body::RequestBody;
 use crate::error::Refusal;

@@ -16,6 +16,7 @@ mod hot;
 mod json_body;
 mod memory;
 mod metrics;
+pub mod openapi;
 mod page;
 pub mod query;
 pub mod range;
@@ -23,6 +24,7 @@ mod request_id;
 mod request_log;
 mod response;
 pub mod route;
+mod slice;
 mod transfer;
 
 // connection side

@@ -5,7 +5,7 @@
 //! refused, as is an empty one, `.` and `..`: what a proxy in front could read otherwise never reaches a use case.
 //! Names, tags and digests are not checked here. Pure.
 //!
-//! What stands below `/api/v1/` is the operator's and is read from the left, by the templates themselves (`admin.rs`).
+//! What stands below `/api/v1/` is the admin API and is read by the templates themselves (`admin.rs`).
 
 mod admin;
 
@@ -68,6 +68,8 @@ endpoints! {
     Tags = "/v2/{name}/tags/list", "GET, HEAD";
     /// end-12.
     Referrers = "/v2/{name}/referrers/{digest}", "GET, HEAD";
+    /// The description of the admin API.
+    OpenApi = "/api/v1/openapi.json", "GET, HEAD";
     /// How the store is.
     Status = "/api/v1/status", "GET, HEAD";
     /// Garbage collection: where it stands, a run.
@@ -132,6 +134,7 @@ pub struct Route<'p> {
     pub endpoint: Endpoint,
     path: Cow<'p, str>,
     name: Range<usize>,
+    parent: Range<usize>,
     last: Range<usize>,
 }
 
@@ -147,19 +150,24 @@ impl<'p> Route<'p> {
         let path = decode(raw)?;
         let Some(rest) = path.strip_prefix("/v2/").filter(|rest| !rest.is_empty()) else {
             let endpoint = outside_of_repositories(&path)?;
-            return Ok(Self { endpoint, path, name: 0..0, last: 0..0 });
+            return Ok(Self { endpoint, path, name: 0..0, parent: 0..0, last: 0..0 });
         };
         check_segments(rest)?;
         let (endpoint, name, last) = split_from_the_right(rest).ok_or(PathError::Unknown)?;
         let prefix = path.len() - rest.len();
         let name = prefix..prefix + name.len();
         let last = path.len() - last.len()..path.len();
-        Ok(Self { endpoint, path, name, last })
+        Ok(Self { endpoint, path, name, parent: 0..0, last })
     }
 
     /// The repository's name, unchecked; empty where the endpoint has none.
     pub fn name(&self) -> &str {
         self.path.get(self.name.clone()).unwrap_or_default()
+    }
+
+    /// What the parameter at the end belongs to, unchecked: the account of a key. Empty where the endpoint has none.
+    pub fn parent(&self) -> &str {
+        self.path.get(self.parent.clone()).unwrap_or_default()
     }
 
     /// The digest, reference or id at the end, unchecked; empty where the endpoint has none.

@@ -68,7 +68,7 @@ pub(super) fn run(command: &DeletedCommand) -> ExitCode {
 async fn list(place: &Place, name: Option<&RepositoryName>) -> Result<Deletions, Refusal> {
     let mut all = Deletions { deletions: Vec::new(), next: None };
     loop {
-        let page = page(place, name, all.next).await?;
+        let page = page(place, name, all.next.take()).await?;
         all.deletions.extend(page.deletions);
         all.next = page.next;
         if all.next.is_none() {
@@ -80,21 +80,22 @@ async fn list(place: &Place, name: Option<&RepositoryName>) -> Result<Deletions,
 async fn page(
     place: &Place,
     name: Option<&RepositoryName>,
-    after: Option<u64>,
+    cursor: Option<String>,
 ) -> Result<Deletions, Refusal> {
     match place {
         Place::Server(client) => {
-            let mut path = format!("{PATH}?n={DELETIONS_MAX}");
+            let mut path = format!("{PATH}?limit={DELETIONS_MAX}");
             // Writing to a string cannot fail; a name needs no escapes in a query.
             if let Some(name) = name {
                 let _ = write!(path, "&repository={name}");
             }
-            if let Some(after) = after {
-                let _ = write!(path, "&last={after}");
+            if let Some(cursor) = cursor {
+                let _ = write!(path, "&cursor={cursor}");
             }
             Ok(client.get(&path).await?)
         }
         Place::Directory(opened) => {
+            let after = cursor.map(|cursor| cursor.parse()).transpose().map_err(Refusal::new)?;
             let page = opened.registry.list_deleted(&context(), name, after, DELETIONS_MAX).await?;
             Ok(page.into())
         }

@@ -1,6 +1,6 @@
 //! Where an operator's command works: at a running server, or on a data directory that no server uses.
 //!
-//! Each command asks one question of either ([`PlaceArguments::ask`]) and gets a document of the operator's API from both, which it then shows
+//! Each command asks one question of either ([`PlaceArguments::ask`]) and gets a document of the admin API from both, which it then shows
 //! as text or as JSON.
 use std::fmt::Display;
 use std::fs;

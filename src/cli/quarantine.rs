@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use strata_frontend_http::document::{QUARANTINED_MAX, Quarantine, QuarantinedBlob, Rechecked, RecheckedAll};
+use strata_frontend_http::document::{Quarantine, QuarantinedBlob, Rechecked, RecheckedAll};
 use strata_registry::REPOSITORIES_COUNTED_MAX;
 use strata_types::Digest;
 
@@ -13,6 +13,8 @@ use super::place::{Place, PlaceArguments, Refusal, context};
 use super::wording::{count, verb};
 
 const PATH: &str = "/api/v1/quarantine";
+/// Blobs that are asked for at a time.
+const PAGE: usize = 1000;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum QuarantineCommand {
@@ -90,25 +92,29 @@ fn run_recheck(Recheck { digest, all, place }: &Recheck) -> ExitCode {
 }
 
 async fn list(place: &Place) -> Result<Quarantine, Refusal> {
-    let mut all = Quarantine { blobs: Vec::new(), more: true };
-    while all.more {
-        let last = all.blobs.last().map(|blob| blob.digest.clone());
-        let page = match place {
-            Place::Server(client) => {
-                let query = last.map_or_else(String::new, |last| format!("?last={last}"));
-                client.get::<Quarantine>(&format!("{PATH}{query}")).await?
-            }
-            Place::Directory(opened) => {
-                let last = last.map(|last| Digest::parse(&last)).transpose().map_err(Refusal::new)?;
-                let ctx = context();
-                let found = opened.registry.quarantined(&ctx, last.as_ref(), QUARANTINED_MAX + 1).await?;
-                Quarantine::page(found)
-            }
-        };
-        all.more = page.more && !page.blobs.is_empty();
+    let mut all = Quarantine { blobs: Vec::new(), next: None };
+    loop {
+        let page = page(place, all.next.take()).await?;
         all.blobs.extend(page.blobs);
+        all.next = page.next;
+        if all.next.is_none() {
+            return Ok(all);
+        }
     }
-    Ok(all)
+}
+
+async fn page(place: &Place, cursor: Option<String>) -> Result<Quarantine, Refusal> {
+    match place {
+        Place::Server(client) => {
+            let cursor = cursor.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+            Ok(client.get(&format!("{PATH}?limit={PAGE}{cursor}")).await?)
+        }
+        Place::Directory(opened) => {
+            let after = cursor.map(|cursor| Digest::parse(&cursor)).transpose().map_err(Refusal::new)?;
+            let found = opened.registry.quarantined(&context(), after.as_ref(), PAGE + 1).await?;
+            Ok(Quarantine::page(found, PAGE))
+        }
+    }
 }
 
 async fn recheck(place: &Place, digest: &Digest) -> Result<Rechecked, Refusal> {

@@ -1,11 +1,12 @@
 //! Backups that are under way.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use strata_registry as registry;
 
 /// Request of `POST /api/v1/backups` and `PUT /api/v1/backups/{id}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BackupRequest {
     /// How long the hold lives from now on, seconds: 1 to 3600.
@@ -19,7 +20,7 @@ impl Default for BackupRequest {
 }
 
 /// A backup that is under way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Backup {
     /// Its name.
     pub id: String,
@@ -34,7 +35,7 @@ pub struct Backup {
 }
 
 /// Answer of `GET /api/v1/backups`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Backups {
     /// Those that are under way.
     pub backups: Vec<Backup>,

@@ -1,11 +1,12 @@
 //! What was deleted, what can be restored, and what went with a repository.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strata_registry as registry;
 use strata_types::Reference;
 
 /// A deletion that can be undone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Deletion {
     /// Its number.
     pub id: u64,
@@ -30,17 +31,17 @@ pub struct Deletion {
 }
 
 /// Answer of `GET /api/v1/deleted`: oldest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Deletions {
     /// The deletions.
     pub deletions: Vec<Deletion>,
-    /// Where more may follow: ask again with this as `last`.
+    /// Where more may follow: the `cursor` to ask again with. The next page can be empty.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub next: Option<u64>,
+    pub next: Option<String>,
 }
 
 /// Request of `POST /api/v1/deleted/{id}/restore`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RestoreRequest {
     /// Moves tags that stand for something else by now.
@@ -48,7 +49,7 @@ pub struct RestoreRequest {
 }
 
 /// Answer of `POST /api/v1/deleted/{id}/restore`: the deletion that was undone, and what is still to be done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Restored {
     /// What was restored.
     #[serde(flatten)]
@@ -59,7 +60,7 @@ pub struct Restored {
 }
 
 /// Answer of `DELETE /api/v1/repositories/{name}` and `DELETE /api/v1/registries/{registry}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Removed {
     /// The repositories, by name.
     pub repositories: Vec<String>,
@@ -102,7 +103,7 @@ impl From<registry::Restored> for Restored {
 
 impl From<registry::DeletionPage> for Deletions {
     fn from(page: registry::DeletionPage) -> Self {
-        Self { deletions: page.deletions.into_iter().map(Deletion::from).collect(), next: page.next }
+        Self { deletions: page.deletions.into_iter().map(Deletion::from).collect(), next: page.next.map(|next| next.to_string()) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Garbage collection: where it stands, what it would do, what it did.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use strata_registry as registry;
@@ -8,7 +9,7 @@ use strata_registry as registry;
 pub const REMOVALS_MAX: usize = 10_000;
 
 /// Request of `POST /api/v1/gc`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GcRequest {
     /// Nothing is removed; the answer says what would be.
@@ -16,7 +17,7 @@ pub struct GcRequest {
 }
 
 /// Answer of `POST /api/v1/gc`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GcAnswer {
     /// What a run would remove.
@@ -26,7 +27,7 @@ pub enum GcAnswer {
 }
 
 /// Answer of `GET /api/v1/gc`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GcStatus {
     /// Whether a run is under way.
     pub running: bool,
@@ -48,7 +49,7 @@ pub struct GcStatus {
 }
 
 /// What a run did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GcReport {
     /// When it began, milliseconds since 1970.
     pub started_at_millis: u64,
@@ -73,7 +74,7 @@ pub struct GcReport {
 }
 
 /// What a run would remove now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GcPlan {
     /// For which moment, milliseconds since 1970.
     pub at_millis: u64,
@@ -90,7 +91,7 @@ pub struct GcPlan {
 }
 
 /// One thing that a run would remove.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GcRemoval {
     /// What it is: `manifest`, `link`, `blob`, `manifest-bytes`, `upload`, `lease`, `undo`, `file` or `segment`.
     pub kind: String,
@@ -108,7 +109,7 @@ pub struct GcRemoval {
 pub type GcCounts = BTreeMap<String, GcTally>;
 
 /// How many of one kind, and how many bytes they had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GcTally {
     /// How many.
     pub objects: u64,

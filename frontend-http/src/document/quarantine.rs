@@ -1,22 +1,21 @@
 //! Blobs in quarantine.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strata_registry as registry;
 
-/// Most blobs that an answer lists.
-pub const QUARANTINED_MAX: usize = 1000;
-
 /// Answer of `GET /api/v1/quarantine`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Quarantine {
     /// The blobs, in the order of digests.
     pub blobs: Vec<QuarantinedBlob>,
-    /// Whether there are more: ask again with `?last=` and the digest of the last one.
-    pub more: bool,
+    /// Where there are more: the `cursor` to ask again with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next: Option<String>,
 }
 
 /// One of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QuarantinedBlob {
     /// The blob.
     pub digest: String,
@@ -35,7 +34,7 @@ pub struct QuarantinedBlob {
 }
 
 /// Answer of `POST /api/v1/quarantine/recheck`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecheckedAll {
     /// Blobs that are sound, and back in service.
     pub released: u64,
@@ -46,7 +45,7 @@ pub struct RecheckedAll {
 }
 
 /// Answer of `POST /api/v1/quarantine/{digest}/recheck`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rechecked {
     /// `sound` (and was), `released` (sound, and back in service), `damaged` (in quarantine) or `unreadable` (the device refuses, nothing
     /// changed).
@@ -57,17 +56,18 @@ pub struct Rechecked {
 }
 
 /// Answer of `PUT /api/v1/quarantine/{digest}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Repaired {
     /// Whether the blob needed the bytes.
     pub healed: bool,
 }
 
 impl Quarantine {
-    /// A page of blobs, of which one more than [`QUARANTINED_MAX`] was asked for.
-    pub fn page(mut found: Vec<registry::QuarantinedBlob>) -> Self {
-        let more = found.len() > QUARANTINED_MAX;
-        found.truncate(QUARANTINED_MAX);
+    /// A page of `limit` blobs, of which one more was asked for.
+    pub fn page(mut found: Vec<registry::QuarantinedBlob>, limit: usize) -> Self {
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|blob| blob.digest.to_string());
         let blob = |blob: registry::QuarantinedBlob| {
             let quarantine = blob.stored.quarantine?;
             Some(QuarantinedBlob {
@@ -79,7 +79,7 @@ impl Quarantine {
                 repositories_total: blob.total as u64,
             })
         };
-        Self { blobs: found.into_iter().filter_map(blob).collect(), more }
+        Self { blobs: found.into_iter().filter_map(blob).collect(), next }
     }
 }
 

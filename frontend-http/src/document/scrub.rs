@@ -1,10 +1,11 @@
 //! The scrub: where it stands, what it found.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strata_registry as registry;
 
 /// Request of `POST /api/v1/scrub`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScrubRequest {
     /// Bytes per second for this round; 0 is no limit. Without it the settings count.
@@ -13,14 +14,14 @@ pub struct ScrubRequest {
 }
 
 /// Answer of `POST /api/v1/scrub`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScrubStarted {
     /// The number of the round that is under way now.
     pub round: u64,
 }
 
 /// Answer of `GET /api/v1/scrub`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScrubStatus {
     /// Whether a round is under way.
     pub running: bool,
@@ -48,7 +49,7 @@ pub struct ScrubStatus {
 }
 
 /// What a round came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScrubTally {
     /// Rows of the metadata that were compared with those that belong to them.
     pub rows: u64,
@@ -69,7 +70,7 @@ pub struct ScrubTally {
 }
 
 /// A round that came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScrubRound {
     /// Its number.
     pub round: u64,
@@ -82,7 +83,7 @@ pub struct ScrubRound {
 }
 
 /// One thing that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScrubFinding {
     /// `damaged`, `unreadable`, `broken` or `quarantined`.
     pub kind: String,

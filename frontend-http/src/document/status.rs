@@ -1,10 +1,11 @@
 //! How a store is.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strata_registry as registry;
 
 /// Answer of `GET /api/v1/status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Version of the program.
     pub version: String,
@@ -21,7 +22,7 @@ pub struct Status {
 }
 
 /// Whether a store serves, as `/readyz` says it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// `true` where requests are served: all of them, or, where there is a reason below, all but pushes.
     pub ready: bool,

@@ -1,7 +1,7 @@
-//! The operator's API, below `/api/v1/`: parse, call one use case, answer a [`document`](crate::document).
+//! The admin API, below `/api/v1/`: parse, call one use case, answer a [`document`](crate::document).
 //!
-//! What every endpoint here has in common: answers are JSON and are kept by nobody; errors are those of the whole server
-//! (`{"errors":[{"code","message"}]}`); a method that changes something takes a body only as `application/json`. No request names a path of
+//! What every endpoint here has in common: answers are JSON and are kept by nobody; errors are problem details
+//! ([`Problem`](crate::document::Problem)); a method that changes something takes a body only as `application/json`. No request names a path of
 //! the server's file system. Who may call it is decided by the use case.
 
 mod backup;
@@ -17,11 +17,11 @@ use crate::error::Refusal;
 use crate::exchange::Exchange;
 use crate::response::{self, Response};
 use crate::route::Endpoint;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
-/// Endpoint and method to handler; the whole of the operator's API in one match. A `HEAD` comes as a `GET`.
+/// Endpoint and method to handler; the whole of the admin API in one match. A `HEAD` comes as a `GET`.
 pub(crate) async fn dispatch(
     exchange: &Exchange<'_>,
     endpoint: Endpoint,
@@ -29,6 +29,7 @@ pub(crate) async fn dispatch(
     body: &mut RequestBody,
 ) -> Result<Response, Refusal> {
     let answered = match (endpoint, method.as_str()) {
+        (Endpoint::OpenApi, "GET") => Ok(description()),
         (Endpoint::Status, "GET") => status::get(exchange).await,
         (Endpoint::Gc, "GET") => gc::get(exchange),
         (Endpoint::Gc, "POST") => gc::run(exchange, body).await,
@@ -53,6 +54,13 @@ pub(crate) async fn dispatch(
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     })
+}
+
+/// `GET /api/v1/openapi.json`: for everybody, as it says nothing of what is stored.
+fn description() -> Response {
+    let mut response = response::with_bytes(StatusCode::OK, crate::openapi::description());
+    response.headers_mut().insert(CONTENT_TYPE, response::header::JSON);
+    response
 }
 
 /// `200` with a document.

@@ -25,6 +25,8 @@ pub(crate) const CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-c
 
 /// `application/json`.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// `application/problem+json` (RFC 9457).
+pub(crate) const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// `text/plain` in UTF-8.
 pub(crate) const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// `application/octet-stream`, the type of every blob.

@@ -1,17 +1,20 @@
-//! The paths of the operator's API, below `/api/v1/`: what the templates of [`Endpoint`] say, taken literally.
+//! The paths of the admin API, below `/api/v1/`: what the templates of [`Endpoint`] say, taken literally.
 //!
-//! `{name}` is a repository and takes the whole rest, slashes and all; encoded slashes are slashes there. Any other parameter takes one
-//! segment. So a path of this API needs its line in the list of endpoints and its arm in `handler/admin.rs`, nothing here.
+//! `{name}` is a repository and takes as many segments as the rest of the template leaves; slashes in it may be encoded, and are not
+//! looked at then: `images/a%2Ftags%2Fb` is the image `a/tags/b`, `images/a/tags/b` the tag `b` of the image `a`. Of several templates that
+//! fit, the first of the list counts, so that the longer ones stand first. Any other parameter takes one segment. So a path of this
+//! API needs its line in the list of endpoints, its arm in `handler/admin.rs` and its operations in `openapi/`, nothing here.
 
 use super::{Endpoint, PathError, Route, check_segments};
 use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// What all of these paths begin with.
 pub(super) const PREFIX: &str = "/api/v1/";
 
 impl Endpoint {
-    /// Whether it is the operator's.
+    /// Whether it is of the admin API.
     pub(crate) fn is_admin(self) -> bool {
         self.template().starts_with(PREFIX)
     }
@@ -22,51 +25,68 @@ impl Endpoint {
 /// # Errors
 /// [`PathError`] where it names no endpoint.
 pub(super) fn parse(raw: &str) -> Result<Route<'_>, PathError> {
-    let path = percent_decode_str(raw).decode_utf8().map_err(|_| PathError::NotUtf8)?;
-    if path.contains('\\') {
-        return Err(PathError::EncodedSlash);
-    }
-    check_segments(path.get(PREFIX.len()..).unwrap_or_default())?;
+    let (path, segments) = decode(raw.get(PREFIX.len()..).unwrap_or_default())?;
     let admin = Endpoint::ALL.iter().copied().filter(|endpoint| endpoint.is_admin());
-    let mut found = admin.filter_map(|endpoint| Some((endpoint, fit(endpoint.template(), &path)?)));
-    let (endpoint, Parameters { name, last }) = found.next().ok_or(PathError::Unknown)?;
-    Ok(Route { endpoint, path, name, last })
+    let mut found = admin.filter_map(|endpoint| Some((endpoint, fit(endpoint.template(), &path, &segments)?)));
+    let (endpoint, Parameters { name, parent, last }) = found.next().ok_or(PathError::Unknown)?;
+    Ok(Route { endpoint, path: Cow::Owned(path), name, parent, last })
+}
+
+/// Undoes percent-encoding and says where each segment stands in the decoded path. Backslashes, `.` and `..` are refused
+/// wherever they are, encoded or not: what a proxy in front could read otherwise never reaches a use case.
+fn decode(rest: &str) -> Result<(String, Vec<Range<usize>>), PathError> {
+    let mut path = String::with_capacity(rest.len());
+    let mut segments = Vec::new();
+    for (i, segment) in rest.split('/').enumerate() {
+        let segment = percent_decode_str(segment).decode_utf8().map_err(|_| PathError::NotUtf8)?;
+        if segment.contains('\\') {
+            return Err(PathError::EncodedSlash);
+        }
+        if i > 0 {
+            path.push('/');
+        }
+        let start = path.len();
+        path.push_str(&segment);
+        segments.push(start..path.len());
+    }
+    check_segments(&path)?;
+    Ok((path, segments))
 }
 
 /// Where the parameters of a template stand in a path.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Parameters {
     name: Range<usize>,
+    parent: Range<usize>,
     last: Range<usize>,
 }
 
 /// Lays a template on a path.
-fn fit(template: &str, path: &str) -> Option<Parameters> {
+fn fit(template: &str, path: &str, segments: &[Range<usize>]) -> Option<Parameters> {
+    let wanted: Vec<&str> = template.get(PREFIX.len()..)?.split('/').collect();
     let mut parameters = Parameters::default();
     let mut at = 0;
-    let mut wanted = template.split('/').peekable();
-    while let Some(part) = wanted.next() {
-        let rest = path.get(at..)?;
-        if part == "{name}" {
-            parameters.name = at..path.len();
-            return (!rest.is_empty()).then_some(parameters);
-        }
-        let (segment, more) = rest.split_once('/').map_or((rest, false), |(segment, _)| (segment, true));
-        let here = at..at + segment.len();
-        if part.starts_with('{') {
-            if segment.is_empty() {
+    for (i, part) in wanted.iter().enumerate() {
+        // What the parts behind this one leave of the path.
+        let end = segments.len().checked_sub(wanted.len() - i - 1)?;
+        let taken = if *part == "{name}" { end.checked_sub(at)? } else { 1 };
+        let (first, last) = (segments.get(at)?, segments.get((at + taken).checked_sub(1)?)?);
+        let here = first.start..last.end;
+        let text = path.get(here.clone())?;
+        if *part == "{name}" {
+            parameters.name = here;
+        } else if part.starts_with('{') {
+            if text.is_empty() || text.contains('/') {
                 return None;
             }
-            parameters.last = here.clone();
-        } else if part != segment {
+            parameters.parent = std::mem::replace(&mut parameters.last, here);
+        } else if *part != text {
             return None;
         }
-        if more != wanted.peek().is_some() {
-            return None;
-        }
-        at = here.end + 1;
+        at += taken;
     }
-    Some(parameters)
+    let is_whole = at == segments.len() && (!template.contains("{name}") || !parameters.name.is_empty());
+    is_whole.then_some(parameters)
 }
 
 #[cfg(test)]
@@ -76,11 +96,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_path_is_answered(path in "/api/v1/(gc|status|backups|quarantine|recheck|a|\\.|%2e|%2f|%5c|%|%25|%ff|/){0,9}") {
+        fn any_path_is_answered(path in "/api/v1/(gc|status|backups|images|tags|artifacts|accounts|keys|history|quarantine|recheck|a|\\.|%2e|%2f|%5c|%|%25|%ff|/){0,9}") {
             if let Ok(route) = Route::parse(&path) {
                 prop_assert!(route.endpoint.is_admin());
-                prop_assert!(!route.last().contains('/'));
-                let parts = route.name().split('/').chain([route.last()]);
+                prop_assert!(!route.last().contains('/') && !route.parent().contains('/'));
+                let parts = route.name().split('/').chain([route.last(), route.parent()]);
                 prop_assert!(parts.into_iter().all(|part| !matches!(part, "." | "..")));
             }
         }
@@ -88,21 +108,35 @@ mod tests {
 
     #[test]
     fn templates_are_taken_literally() {
-        let fits = |template, path| {
-            fit(template, path).map(|found| (path[found.name].to_owned(), path[found.last].to_owned()))
+        let fits = |template: &str, path: &str| {
+            let (path, segments) = decode(path.strip_prefix(PREFIX).unwrap()).unwrap();
+            let found = fit(template, &path, &segments)?;
+            Some([found.name, found.parent, found.last].map(|at| path[at].to_owned()).join("|"))
         };
-        let none = (String::new(), String::new());
-        assert_eq!(fits("/api/v1/gc", "/api/v1/gc"), Some(none));
-        assert_eq!(fits("/api/v1/gc", "/api/v1/gc/"), None);
-        assert_eq!(fits("/api/v1/gc", "/api/v1/g"), None);
-        assert_eq!(fits("/api/v1/gc/{id}", "/api/v1/gc"), None);
-        assert_eq!(fits("/api/v1/gc/{id}", "/api/v1/gc/"), None);
-        assert_eq!(fits("/api/v1/gc/{id}", "/api/v1/gc/7"), Some((String::new(), "7".into())));
-        assert_eq!(fits("/api/v1/x/{id}/restore", "/api/v1/x/7/restore"), Some((String::new(), "7".into())));
-        assert_eq!(fits("/api/v1/x/{id}/restore", "/api/v1/x/7/restore/8"), None);
-        assert_eq!(fits("/api/v1/x/{id}/restore", "/api/v1/x/7"), None);
-        assert_eq!(fits("/api/v1/r/{name}", "/api/v1/r/a/b/c"), Some(("a/b/c".into(), String::new())));
-        assert_eq!(fits("/api/v1/r/{name}", "/api/v1/r/"), None);
+        for (template, path, expected) in [
+            ("/api/v1/gc", "/api/v1/gc", Some("||")),
+            ("/api/v1/gc", "/api/v1/gc/", None),
+            ("/api/v1/gc", "/api/v1/g", None),
+            ("/api/v1/gc/{id}", "/api/v1/gc", None),
+            ("/api/v1/gc/{id}", "/api/v1/gc/", None),
+            ("/api/v1/gc/{id}", "/api/v1/gc/7", Some("||7")),
+            ("/api/v1/gc/{id}", "/api/v1/gc/7%2f8", None),
+            ("/api/v1/x/{id}/restore", "/api/v1/x/7/restore", Some("||7")),
+            ("/api/v1/x/{id}/restore", "/api/v1/x/7/restore/8", None),
+            ("/api/v1/x/{id}/restore", "/api/v1/x/7", None),
+            ("/api/v1/x/{a}/y/{b}", "/api/v1/x/1/y/2", Some("|1|2")),
+            ("/api/v1/r/{name}", "/api/v1/r/a/b/c", Some("a/b/c||")),
+            ("/api/v1/r/{name}", "/api/v1/r/a%2Fb%2fc", Some("a/b/c||")),
+            ("/api/v1/r/{name}", "/api/v1/r/", None),
+            ("/api/v1/r/{name}/t", "/api/v1/r/t", None),
+            ("/api/v1/r/{name}/t", "/api/v1/r/t/t", Some("t||")),
+            ("/api/v1/r/{name}/t", "/api/v1/r/a/t/t", Some("a/t||")),
+            ("/api/v1/r/{name}/t/{tag}", "/api/v1/r/a/b/t/c", Some("a/b||c")),
+            ("/api/v1/r/{name}/t/{tag}", "/api/v1/r/a%2Ft%2Fc", None),
+            ("/api/v1/r/{name}/t/{tag}", "/api/v1/r/a%2Ft%2Fc/t/d", Some("a/t/c||d")),
+        ] {
+            assert_eq!(fits(template, path).as_deref(), expected, "{template} {path}");
+        }
     }
 
     #[test]

@@ -240,6 +240,28 @@ impl Response {
         errors.iter().map(code).collect()
     }
 
+    /// The code of a problem of the admin API, after looking at the rest of it (RFC 9457).
+    #[track_caller]
+    pub fn problem(&self) -> String {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let json = self.json();
+        assert_eq!(json["status"], self.status, "{self:?}");
+        assert_eq!(json["request"].as_str(), self.header("x-request-id"), "{self:?}");
+        for member in ["type", "title", "detail"] {
+            assert!(json[member].as_str().is_some_and(|text| !text.is_empty()), "{member} of {self:?}");
+        }
+        let code = json["code"].as_str().unwrap_or_else(|| panic!("no code in {self:?}"));
+        assert!(json["type"].as_str().is_some_and(|kind| kind.ends_with(&format!("/{code}"))), "{self:?}");
+        code.to_owned()
+    }
+
+    /// Asserts that the admin API refused the request with this status and code.
+    #[track_caller]
+    pub fn expect_problem(self, status: u16, code: &str) -> Response {
+        assert_eq!((self.status, self.problem().as_str()), (status, code), "{self:?}");
+        self
+    }
+
     /// The path and query of `Location`, whether it is absolute or not.
     #[track_caller]
     pub fn location(&self) -> String {

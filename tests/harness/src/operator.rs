@@ -1,4 +1,4 @@
-//! Answers of the operator's API and of the command line: what a test expects of them. The API is no part of the distribution
+//! Answers of the admin API and of the command line: what a test expects of them. The API is no part of the distribution
 //! protocol, so that its answers lack that protocol's headers, and [`Response::expect`] does not fit them.
 
 use crate::{Response, TestRegistry};
@@ -15,11 +15,7 @@ pub fn done(answer: &Response) -> Value {
 /// Asserts that the server refuses, and how, and gives the whole answer.
 #[track_caller]
 pub fn told(answer: &Response, status: u16, code: &str) -> Value {
-    assert_eq!(
-        (answer.status, answer.json()["errors"][0]["code"].as_str()),
-        (status, Some(code)),
-        "{answer:?}"
-    );
+    assert_eq!((answer.status, answer.problem().as_str()), (status, code), "{answer:?}");
     answer.json()
 }
 

@@ -5,22 +5,16 @@ use crate::body::RequestBody;
 use crate::document::{Deletions, RestoreRequest, Restored};
 use crate::error::Refusal;
 use crate::exchange::Exchange;
-use crate::page;
 use crate::response::Response;
-use strata_registry::DELETIONS_MAX;
 use strata_types::{Failure, RepositoryName};
 
-/// Deletions of a page where none is asked for.
-const PAGE_DEFAULT: usize = 100;
-
-/// `GET /api/v1/deleted[?repository=&n=&last=]`
+/// `GET /api/v1/deleted[?repository=&limit=&cursor=]`
 pub(crate) async fn list(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
     let repository = exchange.query.get("repository").map(|name| RepositoryName::parse(&name)).transpose()?;
-    let page = page::parse(exchange.query)?;
-    let after = page.last.as_deref().map(number).transpose()?;
-    let limit = page.n.unwrap_or(PAGE_DEFAULT).min(DELETIONS_MAX);
+    let slice = exchange.slice()?;
+    let after = slice.after(number)?;
     let context = &exchange.context;
-    let page = exchange.registry().list_deleted(context, repository.as_ref(), after, limit).await?;
+    let page = exchange.registry().list_deleted(context, repository.as_ref(), after, slice.limit).await?;
     Ok(found(&Deletions::from(page)))
 }
 

@@ -2,19 +2,20 @@
 
 use super::found;
 use crate::body::RequestBody;
-use crate::document::{QUARANTINED_MAX, Quarantine, Rechecked, RecheckedAll, Repaired};
+use crate::document::{Quarantine, Rechecked, RecheckedAll, Repaired};
 use crate::error::Refusal;
 use crate::exchange::Exchange;
 use crate::response::{Response, empty};
 use http::StatusCode;
 use strata_types::Digest;
 
-/// `GET /api/v1/quarantine[?last=]`
+/// `GET /api/v1/quarantine[?limit=&cursor=]`
 pub(crate) async fn list(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
-    let last = exchange.query.get("last").map(|last| Digest::parse(&last)).transpose()?;
+    let slice = exchange.slice()?;
+    let after = slice.after(Digest::parse)?;
     let registry = exchange.registry();
-    let blobs = registry.quarantined(&exchange.context, last.as_ref(), QUARANTINED_MAX + 1).await?;
-    Ok(found(&Quarantine::page(blobs)))
+    let blobs = registry.quarantined(&exchange.context, after.as_ref(), slice.limit + 1).await?;
+    Ok(found(&Quarantine::page(blobs, slice.limit)))
 }
 
 /// `POST /api/v1/quarantine/{digest}/recheck`
