@@ -192,6 +192,7 @@ async fn run(
     uses.abort();
     flush_uses(&registry).await;
     tracing::info!(open = report.open, cut = report.cut, took = ?report.took, "drained");
+    registry.flush_pulled().await;
     Ok(())
 }
 

@@ -54,7 +54,7 @@ fn a_repository_goes_at_once_with_all_that_it_had() {
         expect_image(repository, "v1", &image);
     }
     let upload = repository.start_upload();
-    let removed = done(&endpoint.delete("/api/v1/repositories/hy/a"));
+    let removed = done(&endpoint.delete("/api/v1/images/hy/a"));
     assert_eq!(removed["repositories"], serde_json::json!(["hy/a"]));
     let counts = ["manifests", "tags", "blobs", "uploads"].map(|member| removed[member].as_u64());
     assert_eq!(counts, [1, 2, 3, 1].map(Some), "{removed}");
@@ -63,7 +63,7 @@ fn a_repository_goes_at_once_with_all_that_it_had() {
     endpoint.get(upload).expect_error(404, "BLOB_UPLOAD_UNKNOWN");
     expect_image(&neighbour, "v2", &image);
     assert_eq!(catalog(&registry), ["hy/a/b"]);
-    told(&endpoint.delete("/api/v1/repositories/hy/a"), 404, "NAME_UNKNOWN");
+    told(&endpoint.delete("/api/v1/images/hy/a"), 404, "NAME_UNKNOWN");
     let metrics = endpoint.get("/metrics");
     let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
     assert!(metrics.contains("repositories_deleted_total 1"), "{metrics}");
@@ -80,7 +80,7 @@ fn a_repository_goes_at_once_with_all_that_it_had() {
     expect_image(&repository, "v1", &image);
     assert_eq!(repository.tags(), ["v1", "v2"]);
     // And the name is free again.
-    done(&registry.endpoint().delete("/api/v1/repositories/hy/a"));
+    done(&registry.endpoint().delete("/api/v1/images/hy/a"));
     repository.push_image("v3", &image);
     assert_eq!(repository.tags(), ["v3"]);
     registry.stop();
@@ -107,8 +107,8 @@ fn a_registry_is_all_repositories_of_its_name() {
     expect_image(&registry.repository("zz/a"), "v1", &image);
     told(&endpoint.delete("/api/v1/registries/A"), 404, "NAME_UNKNOWN");
     told(&endpoint.delete("/api/v1/registries/hya/a"), 404, "EXTENSION_UNKNOWN");
-    told(&endpoint.delete("/api/v1/repositories/A"), 400, "NAME_INVALID");
-    told(&endpoint.get("/api/v1/repositories/zz/a"), 405, "UNSUPPORTED");
+    told(&endpoint.delete("/api/v1/images/A"), 400, "NAME_INVALID");
+    told(&endpoint.post("/api/v1/images/zz/a"), 405, "UNSUPPORTED");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn what_is_pushed_meanwhile_is_whole_or_not_there() {
         }
         let _done = Done(done);
         for _ in 0..ROUNDS {
-            let answer = endpoint.delete("/api/v1/repositories/a/b");
+            let answer = endpoint.delete("/api/v1/images/a/b");
             assert!([200, 404, 503].contains(&answer.status), "{answer:?}");
         }
     });

@@ -28,7 +28,8 @@ fn what_is_described_is_there() {
             let request = Request::new(method, &path).header("content-type", "application/json").body("[");
             let answer = endpoint.send(&request);
             if named.iter().any(|name| name == method) {
-                let is_there = answer.status < 400 || !matches!(&*answer.problem(), "EXTENSION_UNKNOWN" | "UNSUPPORTED");
+                let is_there =
+                    answer.status < 400 || !matches!(&*answer.problem(), "EXTENSION_UNKNOWN" | "UNSUPPORTED");
                 assert!(is_there, "{method} {template}: {answer:?}");
             } else {
                 assert_eq!((answer.status, &*answer.problem()), (405, "UNSUPPORTED"), "{method} {template}");

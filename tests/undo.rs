@@ -318,7 +318,7 @@ fn bytes_are_kept_for_the_undo_where_that_is_wanted_and_after_a_repository_for_t
         let (endpoint, repository) = (registry.endpoint(), registry.repository("a/b"));
         let image = Image::small(8);
         repository.push_image("v1", &image);
-        done(&endpoint.delete("/api/v1/repositories/a/b"));
+        done(&endpoint.delete("/api/v1/images/a/b"));
         let id = last(&endpoint);
         collect(&endpoint);
         done(&restore(&endpoint, id, "{}"));

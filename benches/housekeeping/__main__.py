@@ -90,7 +90,7 @@ def fill(server, blobs):
         count += pushed["count"] * (FILL_LAYERS + 1)
         print(f"  {count} blobs to be collected", flush=True)
     for repository in server.repositories():
-        server.ask("DELETE", f"/api/v1/repositories/{repository}")
+        server.ask("DELETE", f"/api/v1/images/{repository}")
     return count
 
 
@@ -139,7 +139,7 @@ def main():
         medians, removed = latencies(*servers, hot, arguments)
         busy = servers[1]
         for repository in busy.repositories():
-            busy.ask("DELETE", f"/api/v1/repositories/{repository}")
+            busy.ask("DELETE", f"/api/v1/images/{repository}")
         for _ in range(2):
             busy.ask("POST", "/api/v1/gc")
         left = disk_bytes(busy.data) - empty

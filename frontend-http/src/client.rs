@@ -326,7 +326,11 @@ mod tests {
             client().read::<Health>(StatusCode::from_u16(status).unwrap(), text.as_bytes())
         };
         assert_eq!(read(200, r#"{"ready":true,"new":1}"#).unwrap(), Health { ready: true, why: None });
-        let refused = read(507, r#"{"type":"t","title":"t","status":507,"code":"NO_SPACE","detail":"no room","request":"r"}"#).unwrap_err();
+        let refused = read(
+            507,
+            r#"{"type":"t","title":"t","status":507,"code":"NO_SPACE","detail":"no room","request":"r"}"#,
+        )
+        .unwrap_err();
         assert_eq!(refused.status(), Some(507));
         assert_eq!(
             refused.to_string(),

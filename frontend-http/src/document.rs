@@ -7,20 +7,29 @@
 mod backup;
 mod deleted;
 mod gc;
+mod image;
 mod problem;
 mod quarantine;
 mod scrub;
 mod status;
+mod tag;
 
 pub use backup::{Backup, BackupRequest, Backups};
 pub use deleted::{Deletion, Deletions, Removed, RestoreRequest, Restored};
 pub use gc::{GcAnswer, GcCounts, GcPlan, GcRemoval, GcReport, GcRequest, GcStatus, GcTally, REMOVALS_MAX};
+pub use image::{
+    Artifact, ArtifactDetail, Artifacts, Child, Content, HistoryEntry, Image, ImageConfig, ImageDetail,
+    Images, Layer, Platform, Referrer,
+};
 pub use problem::Problem;
 pub use quarantine::{Quarantine, QuarantinedBlob, Rechecked, RecheckedAll, Repaired};
 pub use scrub::{ScrubFinding, ScrubRequest, ScrubRound, ScrubStarted, ScrubStatus, ScrubTally};
 pub use status::{Health, Status};
+pub use tag::{Tag, TagDetail, TagHistory, TagMove, TagRequest, Tags};
 
 /// A request that says nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}

@@ -42,11 +42,21 @@ pub(crate) struct Finished<'a> {
 }
 
 /// The counters of the HTTP side. One per process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
     endpoints: [PerEndpoint; Endpoint::ALL.len()],
     in_flight: AtomicU64,
     transfers_cut: AtomicU64,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            endpoints: std::array::from_fn(|_| PerEndpoint::default()),
+            in_flight: AtomicU64::new(0),
+            transfers_cut: AtomicU64::new(0),
+        }
+    }
 }
 
 /// Counters of one endpoint.

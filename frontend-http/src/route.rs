@@ -92,8 +92,20 @@ endpoints! {
     Deletions = "/api/v1/deleted", "GET, HEAD";
     /// Puts it back.
     Restore = "/api/v1/deleted/{id}/restore", "POST";
-    /// One repository, with all that it has.
-    Repository = "/api/v1/repositories/{name}", "DELETE";
+    /// The moves of a tag.
+    ImageTagHistory = "/api/v1/images/{name}/tags/{tag}/history", "GET, HEAD";
+    /// A tag of an image.
+    ImageTag = "/api/v1/images/{name}/tags/{tag}", "GET, HEAD, PUT, DELETE";
+    /// The tags of an image.
+    ImageTags = "/api/v1/images/{name}/tags", "GET, HEAD";
+    /// A manifest of an image.
+    ImageArtifact = "/api/v1/images/{name}/artifacts/{reference}", "GET, HEAD, DELETE";
+    /// The manifests of an image.
+    ImageArtifacts = "/api/v1/images/{name}/artifacts", "GET, HEAD";
+    /// An image, with all that it has.
+    Image = "/api/v1/images/{name}", "GET, HEAD, DELETE";
+    /// The images.
+    Images = "/api/v1/images", "GET, HEAD";
     /// All repositories of one registry.
     Registry = "/api/v1/registries/{registry}", "DELETE";
     /// Nothing is there.

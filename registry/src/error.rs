@@ -151,6 +151,14 @@ pub enum RegistryError {
         /// What was looked for.
         reference: Reference,
     },
+    /// A tag is not what the one who sets it expects it to be.
+    #[error("tag {tag} {}, which is not what the request expects", stands_for(digest.as_ref()))]
+    TagMoved {
+        /// The tag.
+        tag: Tag,
+        /// What it stands for; `None` where it is not there.
+        digest: Option<Digest>,
+    },
     /// There is no such deletion to be undone, or it was too long ago.
     #[error("there is no deletion {number} that can be undone")]
     DeletionUnknown {
@@ -389,7 +397,7 @@ impl RegistryError {
             Self::Denied { .. } | Self::OperatorsOnly | Self::QuotaExceeded { .. } => {
                 ErrorCode::Denied.into()
             }
-            Self::RevisionMismatch { .. } => Failure::RevisionMismatch.into(),
+            Self::RevisionMismatch { .. } | Self::TagMoved { .. } => Failure::RevisionMismatch.into(),
             Self::Contended | Self::Unavailable(_) => Failure::Unavailable.into(),
             Self::NoSpace => Failure::NoSpace.into(),
             Self::Internal(_) => Failure::Internal.into(),
@@ -477,6 +485,11 @@ const fn role_name(role: ReferenceRole) -> &'static str {
         ReferenceRole::Child => "manifest",
         ReferenceRole::Subject => "subject",
     }
+}
+
+/// What a tag is, in words.
+fn stands_for(digest: Option<&Digest>) -> String {
+    digest.map_or_else(|| "is not there".to_owned(), |digest| format!("stands for {digest}"))
 }
 
 fn first(missing: &[MissingReference]) -> String {

@@ -22,8 +22,10 @@ mod error;
 mod figures;
 mod gc;
 mod health;
+mod image;
 mod manifest;
 mod page;
+mod pulled;
 mod quota;
 mod referrer;
 mod registry;
@@ -54,6 +56,11 @@ pub use directory::{
 pub use error::{BodyError, ErrorEntry, MissingReference, RegistryError};
 pub use figures::{Figure, FigureKind};
 pub use health::Health;
+pub use image::{
+    Artifact, ArtifactDetail, ArtifactPage, Child, Content, HistoryEntry, IMAGES_PAGE_MAX, Image,
+    ImageConfig, ImageDetail, ImagePage, ImageQuery, Layer, Platform, Referrer, TagDetail, TagEntry,
+    TagEntryPage, TagExpectation, TagMove, TagMovePage,
+};
 pub use manifest::{ManifestPutDone, ManifestRead, ManifestStat, PutManifest};
 pub use page::{Page, ReferrerPage, RepositoryPage, TagPage};
 pub use registry::Registry;

@@ -12,6 +12,7 @@ use crate::manifest::artifact_type as type_of;
 use crate::page::{Page, ReferrerPage};
 use crate::registry::{Registry, Result, away};
 use bytes::Bytes;
+use strata_engine::meta::View;
 use strata_types::limits::REFERRERS_PAGE_BYTES_MAX;
 use strata_types::{Digest, RepositoryName};
 
@@ -45,31 +46,42 @@ impl Registry {
         let collected = Collected { after: last, ..Collected::new(page.entries()) };
         let (registry, repository, subject) = (self.clone(), repository.clone(), *subject);
         let artifact_type = artifact_type.map(str::to_owned);
-        away(move || registry.read_referrers(&repository, &subject, artifact_type.as_deref(), collected))
-            .await
+        away(move || {
+            read_referrers(&registry.view()?, &repository, &subject, artifact_type.as_deref(), collected)
+        })
+        .await
     }
 
-    fn read_referrers(
-        &self,
+    /// The first referrers of a manifest in one view, as many as one page holds.
+    pub(crate) fn first_referrers(
+        view: &View,
         repository: &RepositoryName,
         subject: &Digest,
-        artifact_type: Option<&str>,
-        mut collected: Collected,
+        limit: usize,
     ) -> Result<ReferrerPage> {
-        let view = self.view()?;
-        while collected.wants_more() {
-            let at_once = collected.rows_at_once();
-            let rows = view.referrers(repository, subject, collected.after.as_ref(), at_once);
-            let rows = rows.map_err(RegistryError::store)?;
-            let is_end = rows.len() < at_once;
-            if collected.take(rows, artifact_type)? && is_end {
-                collected.after = None;
-                break;
-            }
-        }
-        let next = collected.after.filter(|_| collected.entries_max > 0);
-        Ok(ReferrerPage { descriptors: collected.descriptors, next })
+        read_referrers(view, repository, subject, None, Collected::new(limit))
     }
+}
+
+fn read_referrers(
+    view: &View,
+    repository: &RepositoryName,
+    subject: &Digest,
+    artifact_type: Option<&str>,
+    mut collected: Collected,
+) -> Result<ReferrerPage> {
+    while collected.wants_more() {
+        let at_once = collected.rows_at_once();
+        let rows = view.referrers(repository, subject, collected.after.as_ref(), at_once);
+        let rows = rows.map_err(RegistryError::store)?;
+        let is_end = rows.len() < at_once;
+        if collected.take(rows, artifact_type)? && is_end {
+            collected.after = None;
+            break;
+        }
+    }
+    let next = collected.after.filter(|_| collected.entries_max > 0);
+    Ok(ReferrerPage { descriptors: collected.descriptors, next })
 }
 
 /// A page in the making.

@@ -7,6 +7,7 @@ use crate::directory::{Directory, Snapshot};
 use crate::error::RegistryError;
 use crate::figures::Counters;
 use crate::health::Health;
+use crate::pulled::Pulls;
 use arc_swap::Guard;
 use std::sync::Arc;
 use strata_engine::meta::{Batch, View};
@@ -27,6 +28,7 @@ struct Inner {
     engine: Engine,
     config: RegistryConfig,
     counters: Counters,
+    pulls: Pulls,
     directory: Directory,
 }
 
@@ -37,7 +39,8 @@ impl Registry {
     /// The store's condition.
     pub fn open(engine: Engine, config: RegistryConfig) -> Result<Self> {
         let directory = Directory::load(&engine)?;
-        let inner = Inner { engine, config, counters: Counters::default(), directory };
+        let inner =
+            Inner { engine, config, counters: Counters::default(), pulls: Pulls::default(), directory };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -66,6 +69,10 @@ impl Registry {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.inner.counters
+    }
+
+    pub(crate) fn pulls(&self) -> &Pulls {
+        &self.inner.pulls
     }
 
     pub(crate) fn directory_state(&self) -> &Directory {

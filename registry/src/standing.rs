@@ -1,6 +1,8 @@
 //! Answers that may be given again: a frontend that keeps one in memory asks, before each use, whether it still stands.
 
+use crate::pulled::Mark;
 use crate::registry::Registry;
+use std::sync::Arc;
 use std::time::Instant;
 use strata_engine::meta::Proof;
 
@@ -13,6 +15,8 @@ pub struct Standing {
     kind: Kind,
     /// Until when it may be given again at most.
     until: Option<Instant>,
+    /// Where the time of a pull is noted.
+    mark: Option<Arc<Mark>>,
 }
 
 /// What a pull of the answer counts as.
@@ -24,12 +28,24 @@ pub(crate) enum Kind {
 
 impl Standing {
     pub(crate) fn new(registry: &Registry, proof: Proof, kind: Kind) -> Self {
-        Self { registry: registry.clone(), proof, kind, until: None }
+        Self { registry: registry.clone(), proof, kind, until: None, mark: None }
     }
 
     /// Of an answer that may be given again for a while, and must be looked up anew then.
     pub(crate) fn until(registry: &Registry, proof: Proof, kind: Kind, until: Instant) -> Self {
         Self { until: Some(until), ..Self::new(registry, proof, kind) }
+    }
+
+    /// Of an answer whose pulls leave a time.
+    pub(crate) fn marked(self, mark: Option<Arc<Mark>>) -> Self {
+        Self { mark, ..self }
+    }
+
+    /// Notes the time of a pull.
+    pub(crate) fn note(&self) {
+        if let Some(mark) = &self.mark {
+            self.registry.note_pull(mark);
+        }
     }
 
     /// Whether nothing that the answer rests on has changed. Costs a few loads from memory, takes no lock and reads nothing.
@@ -46,5 +62,6 @@ impl Standing {
             Kind::Manifest => counters.manifests_pulled.add(1),
             Kind::Blob => counters.blobs_pulled.add(1),
         }
+        self.note();
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn run_repository(RepositoryCommand::Delete(arguments): &RepositoryCo
         Err(error) => return Refusal::wrong_use(error).report(),
     };
     answer(&arguments.place, async |place| match place {
-        Place::Server(client) => Ok(client.remove(&format!("/api/v1/repositories/{name}")).await?),
+        Place::Server(client) => Ok(client.remove(&format!("/api/v1/images/{name}")).await?),
         Place::Directory(opened) => Ok(opened.registry.delete_repository(&context(), &name).await?.into()),
     })
 }

@@ -59,7 +59,7 @@ pub struct Restored {
     pub quarantined: Vec<String>,
 }
 
-/// Answer of `DELETE /api/v1/repositories/{name}` and `DELETE /api/v1/registries/{registry}`.
+/// Answer of `DELETE /api/v1/images/{name}` and `DELETE /api/v1/registries/{registry}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Removed {
     /// The repositories, by name.
@@ -103,7 +103,10 @@ impl From<registry::Restored> for Restored {
 
 impl From<registry::DeletionPage> for Deletions {
     fn from(page: registry::DeletionPage) -> Self {
-        Self { deletions: page.deletions.into_iter().map(Deletion::from).collect(), next: page.next.map(|next| next.to_string()) }
+        Self {
+            deletions: page.deletions.into_iter().map(Deletion::from).collect(),
+            next: page.next.map(|next| next.to_string()),
+        }
     }
 }
 

@@ -7,10 +7,12 @@
 mod backup;
 mod deleted;
 mod gc;
+mod image;
 mod quarantine;
 mod removal;
 mod scrub;
 mod status;
+mod tag;
 
 use crate::body::RequestBody;
 use crate::error::Refusal;
@@ -46,7 +48,17 @@ pub(crate) async fn dispatch(
         (Endpoint::QuarantineRecheck, "POST") => quarantine::recheck(exchange, body).await,
         (Endpoint::Deletions, "GET") => deleted::list(exchange).await,
         (Endpoint::Restore, "POST") => deleted::restore(exchange, body).await,
-        (Endpoint::Repository, "DELETE") => removal::repository(exchange).await,
+        (Endpoint::Images, "GET") => image::list(exchange).await,
+        (Endpoint::Image, "GET") => image::get(exchange).await,
+        (Endpoint::Image, "DELETE") => image::delete(exchange).await,
+        (Endpoint::ImageArtifacts, "GET") => image::artifacts(exchange).await,
+        (Endpoint::ImageArtifact, "GET") => image::artifact(exchange).await,
+        (Endpoint::ImageArtifact, "DELETE") => image::delete_artifact(exchange).await,
+        (Endpoint::ImageTags, "GET") => tag::list(exchange).await,
+        (Endpoint::ImageTag, "GET") => tag::get(exchange).await,
+        (Endpoint::ImageTag, "PUT") => tag::put(exchange, body).await,
+        (Endpoint::ImageTag, "DELETE") => tag::delete(exchange).await,
+        (Endpoint::ImageTagHistory, "GET") => tag::history(exchange).await,
         (Endpoint::Registry, "DELETE") => removal::registry(exchange).await,
         (_, _) => Err(Refusal::method_not_allowed(endpoint.methods())),
     };

@@ -132,6 +132,8 @@ pub(super) fn meaning(parameter: &str) -> &'static str {
     match parameter {
         "name" => "The repository; its slashes as they are, or as `%2F`",
         "registry" => "The registry: the first segment of its repositories' names, or `default`",
+        "reference" => "A digest, or a tag that stands for it",
+        "tag" => "The tag",
         "digest" => "A digest, such as `sha256:…`",
         "id" => "What the list calls it",
         _ => "",

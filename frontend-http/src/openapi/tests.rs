@@ -75,10 +75,7 @@ fn requests_are_closed_and_answers_are_open() {
     for (name, schema) in schemas.as_object().unwrap() {
         let is_request = name.ends_with("Request") || name == "Nothing";
         let is_object = schema["type"] == "object" && schema.get("properties").is_some();
-        assert!(
-            !is_object || (schema["additionalProperties"] == false) == is_request,
-            "{name}: {schema}"
-        );
+        assert!(!is_object || (schema["additionalProperties"] == false) == is_request, "{name}: {schema}");
     }
     assert_eq!(schemas["Problem"]["properties"]["status"]["type"], "integer");
     assert_eq!(schemas["BackupRequest"].get("required"), None, "what has a default may be left out");

@@ -27,7 +27,8 @@ impl Endpoint {
 pub(super) fn parse(raw: &str) -> Result<Route<'_>, PathError> {
     let (path, segments) = decode(raw.get(PREFIX.len()..).unwrap_or_default())?;
     let admin = Endpoint::ALL.iter().copied().filter(|endpoint| endpoint.is_admin());
-    let mut found = admin.filter_map(|endpoint| Some((endpoint, fit(endpoint.template(), &path, &segments)?)));
+    let mut found =
+        admin.filter_map(|endpoint| Some((endpoint, fit(endpoint.template(), &path, &segments)?)));
     let (endpoint, Parameters { name, parent, last }) = found.next().ok_or(PathError::Unknown)?;
     Ok(Route { endpoint, path: Cow::Owned(path), name, parent, last })
 }
@@ -136,6 +137,26 @@ mod tests {
             ("/api/v1/r/{name}/t/{tag}", "/api/v1/r/a%2Ft%2Fc/t/d", Some("a/t/c||d")),
         ] {
             assert_eq!(fits(template, path).as_deref(), expected, "{template} {path}");
+        }
+    }
+
+    #[test]
+    fn longer_templates_stand_before_those_that_fit_as_well() {
+        for (path, endpoint, name, last) in [
+            ("/api/v1/images/a/b", Endpoint::Image, "a/b", ""),
+            ("/api/v1/images/a%2Fb", Endpoint::Image, "a/b", ""),
+            ("/api/v1/images/a/tags", Endpoint::ImageTags, "a", ""),
+            ("/api/v1/images/a%2Ftags", Endpoint::Image, "a/tags", ""),
+            ("/api/v1/images/tags/tags", Endpoint::ImageTags, "tags", ""),
+            ("/api/v1/images/a/tags/b", Endpoint::ImageTag, "a", "b"),
+            ("/api/v1/images/a%2Ftags%2Fb", Endpoint::Image, "a/tags/b", ""),
+            ("/api/v1/images/a/tags/b/history", Endpoint::ImageTagHistory, "a", "b"),
+            ("/api/v1/images/a/tags/history", Endpoint::ImageTag, "a", "history"),
+            ("/api/v1/images/a/artifacts", Endpoint::ImageArtifacts, "a", ""),
+            ("/api/v1/images/a/b/artifacts/sha256:0", Endpoint::ImageArtifact, "a/b", "sha256:0"),
+        ] {
+            let route = Route::parse(path).unwrap();
+            assert_eq!((route.endpoint, route.name(), route.last()), (endpoint, name, last), "{path}");
         }
     }
 

@@ -6,5 +6,5 @@ mod mount;
 mod read;
 
 pub use body::{BlobBody, BlobFile, IdleBlobFile};
-pub(crate) use read::linked;
 pub use read::{BlobRead, BlobStat};
+pub(crate) use read::{linked, linked_size};

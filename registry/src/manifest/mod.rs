@@ -10,3 +10,4 @@ mod references;
 pub(crate) use descriptor::artifact_type;
 pub use put::{ManifestPutDone, PutManifest};
 pub use read::{ManifestRead, ManifestStat};
+pub(crate) use read::{find, missing};

@@ -72,6 +72,8 @@ impl Registry {
             bytes.ok_or_else(|| RegistryError::corrupt(format!("manifest {digest} has lost its bytes")))?;
         self.counters().manifests_pulled.add(1);
         let standing = self.manifest_standing(moment, repository, reference, &digest);
+        let standing = standing.marked(self.pull_mark(repository, &digest));
+        standing.note();
         Ok(ManifestRead { digest, media_type: record.media_type, bytes, standing })
     }
 
@@ -91,7 +93,7 @@ impl Registry {
 }
 
 /// The manifest that a reference stands for in one view.
-pub(super) fn find(
+pub(crate) fn find(
     view: &View,
     repository: &RepositoryName,
     reference: &Reference,
@@ -109,7 +111,7 @@ pub(super) fn find(
 }
 
 /// Which error tells that a reference stands for nothing.
-pub(super) fn missing(
+pub(crate) fn missing(
     view: &View,
     repository: &RepositoryName,
     reference: &Reference,
