@@ -1,5 +1,6 @@
 //! Figures for metrics: what the registry and its store did since the start. Reading them costs a few loads.
 
+use crate::credential::Gate;
 use crate::registry::Registry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use strata_engine::{EngineMetrics, GcKind, GcStatus};
@@ -126,7 +127,7 @@ impl Registry {
         ];
         figures.extend(damage(&store));
         figures.extend(collection(&gc));
-        figures.extend(deletions(own));
+        figures.extend(deletions(own).into_iter().chain([logins(self.gate())]));
         figures
     }
 }
@@ -153,6 +154,12 @@ fn deletions(own: &Counters) -> [Figure; 2] {
         counter("repositories_deleted", "Repositories deleted with all that they had.", repositories),
         counter("deletions_undone", "Deletions of manifests and tags that were undone.", undone),
     ]
+}
+
+/// What logging in costs.
+fn logins(gate: Option<&Gate>) -> Figure {
+    let help = "Secrets hashed, to be compared with an access key's.";
+    Figure { name: "secrets_hashed", help, kind: FigureKind::Counter, value: gate.map_or(0, Gate::hashes) }
 }
 
 /// The figures of garbage collection.

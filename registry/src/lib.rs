@@ -36,6 +36,7 @@ mod secret;
 mod standing;
 mod status;
 mod tag;
+mod token;
 mod upload;
 
 pub use access::{
@@ -46,6 +47,7 @@ pub use audit::{AUDIT_ENTRIES_MAX, AuditEntry, AuditFilter, AuditPage};
 pub use blob::{BlobBody, BlobFile, BlobRead, BlobStat, IdleBlobFile};
 pub use config::{AuditConfig, AuthConfig, AuthMode, RegistryConfig, TOKEN_LIFE_MAX};
 pub use context::{Context, Identity, Principal, Scope};
+pub use credential::Credentials;
 pub use deleted::{DELETIONS_MAX, Deletion, DeletionPage, QUARANTINED_NAMED_MAX, Restored};
 pub use directory::{
     Account, AccountChange, AccountKind, AccountPage, CreatedKey, DIRECTORY_PAGE_MAX, FIRST_ACCOUNT,
@@ -75,4 +77,5 @@ pub use strata_engine::quarantine::Rechecked;
 pub use strata_engine::scrub::{FindingKind, ScrubFinding, ScrubRound, ScrubStatus, ScrubTally};
 pub use strata_engine::{GcCounts, GcKind, GcPlan, GcRemoval, GcReport, GcStatus, GcTally, UnixMillis};
 pub use strata_types::RepositoryName;
+pub use token::{IssuedToken, ScopeError, SigningKeyDocument, TokenJudge, parse_scopes, scope_text};
 pub use upload::{ChunkRange, Piece, UploadBody, UploadStatus};

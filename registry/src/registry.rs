@@ -1,8 +1,9 @@
 //! The one handle of the service layer. Its use cases stand beside what they are about: blobs, uploads, manifests, tags, referrers,
 //! the catalog.
 
-use crate::config::RegistryConfig;
+use crate::config::{AuthMode, RegistryConfig};
 use crate::context::Context;
+use crate::credential::Gate;
 use crate::directory::{Directory, Snapshot};
 use crate::error::RegistryError;
 use crate::figures::Counters;
@@ -30,6 +31,8 @@ struct Inner {
     counters: Counters,
     pulls: Pulls,
     directory: Directory,
+    /// `None` in open mode.
+    gate: Option<Gate>,
 }
 
 impl Registry {
@@ -39,8 +42,12 @@ impl Registry {
     /// The store's condition.
     pub fn open(engine: Engine, config: RegistryConfig) -> Result<Self> {
         let directory = Directory::load(&engine)?;
-        let inner =
-            Inner { engine, config, counters: Counters::default(), pulls: Pulls::default(), directory };
+        let gate = match config.auth.mode {
+            AuthMode::Open => None,
+            AuthMode::Accounts => Some(Gate::open(&engine, &config.auth)?),
+        };
+        let (counters, pulls) = (Counters::default(), Pulls::default());
+        let inner = Inner { engine, config, counters, pulls, directory, gate };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -57,6 +64,11 @@ impl Registry {
     /// Whether reads and writes are served.
     pub fn health(&self) -> Health {
         Health::of(&self.inner.engine.health())
+    }
+
+    /// What judges credentials; `None` in open mode.
+    pub(crate) fn gate(&self) -> Option<&Gate> {
+        self.inner.gate.as_ref()
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -136,11 +148,21 @@ pub(crate) mod tests {
 
     /// A registry on a store of its own, to be closed by who asked for it.
     pub(crate) fn empty() -> (Registry, TempDir) {
+        with(RegistryConfig::default())
+    }
+
+    /// The same, with these settings.
+    pub(crate) fn with(settings: RegistryConfig) -> (Registry, TempDir) {
         let directory = tempfile::tempdir().unwrap();
         let mut config = EngineConfig::new(directory.path());
         config.reserve_bytes = 1024 * 1024;
         config.metadata_memory_bytes = 4 * 1024 * 1024;
         let engine = Engine::open(config).unwrap();
-        (Registry::open(engine, RegistryConfig::default()).unwrap(), directory)
+        (Registry::open(engine, settings).unwrap(), directory)
+    }
+
+    /// From now on the directory is this, whatever the store says.
+    pub(crate) fn set_directory(registry: &Registry, snapshot: Snapshot) {
+        registry.directory_state().edit(|present| *present = snapshot);
     }
 }

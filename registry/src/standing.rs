@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use strata_engine::meta::Proof;
 
-/// Goes with an answer about a manifest or a blob that was read for somebody who showed no credentials: as long as it
-/// [stands](Standing::stands), the same question from such a one has the same answer.
+/// Goes with an answer about a manifest or a blob: as long as it [stands](Standing::stands), the same question has the same answer from whoever
+/// may ask it. Whether somebody may is [`Registry::permits`]' to say.
 #[derive(Debug, Clone)]
 pub struct Standing {
     registry: Registry,

@@ -31,4 +31,4 @@ pub use registries::{NewRegistry, RegistryChange, RegistryPage};
 pub use registry::{RegistryEntry, RegistryKind};
 pub use roles::{MemberPage, RoleOn};
 pub use snapshot::{KeyEntry, Snapshot};
-pub(crate) use state::{Directory, behind};
+pub(crate) use state::{Directory, behind, wait};
