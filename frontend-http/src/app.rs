@@ -3,7 +3,9 @@
 //! Called by the connection side for every request. Routes, calls a handler, sets what all answers have in common, and sees
 //! to the request's line in the log.
 
+use crate::authorization::Authorization;
 use crate::body::{RequestBody, ResponseBody};
+use crate::challenge;
 use crate::connection::ConnectionInfo;
 use crate::error::Refusal;
 use crate::exchange::Exchange;
@@ -21,13 +23,13 @@ use crate::route::{Endpoint, PathError, Route};
 use crate::serve::Handler;
 use crate::zero_copy::FileRange;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, USER_AGENT};
+use http::header::{USER_AGENT, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode};
 use ipnet::IpNet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use strata_registry::{Health, Registry};
+use strata_registry::{Context, Health, Reading, Registry, RepositoryName};
 
 /// Settings of the OCI side. Plain values: the file they are read from is the binary's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,15 +148,16 @@ impl App {
         let log = self.begin_log(&origin, parts, routed.as_ref().ok(), &request_id);
         let result = match &routed {
             Ok(route) => {
-                let exchange =
-                    Exchange::new(self, connection, parts, route, origin, Arc::clone(&request_id), &log);
-                dispatch(&exchange, route.endpoint, body).await
+                let id = Arc::clone(&request_id);
+                let exchange = Exchange::new(self, connection, parts, route, &origin, id, &log);
+                self.enter(exchange, route.endpoint, body).await
             }
             Err(error) => Err(Refusal::from(*error)),
         };
         let mut answer = result.unwrap_or_else(|refusal| {
             log.refused(&refusal);
             let allowed = routed.as_ref().map_or("", |route| route.endpoint.methods());
+            let refusal = self.challenging(refusal, &origin, parts, routed.as_ref().ok());
             let refusal = refusal.allowing(allowed);
             if is_admin(parts.uri.path()) {
                 refusal.into_problem(&request_id)
@@ -176,16 +179,58 @@ impl App {
         answer.map(|body| body.watched(log))
     }
 
+    /// Finds out who asks, and lets a handler answer.
+    async fn enter(
+        &self,
+        mut exchange: Exchange<'_>,
+        endpoint: Endpoint,
+        body: &mut RequestBody,
+    ) -> Result<Response, Refusal> {
+        // Whoever comes for a token shows there what for.
+        let is_open = matches!(
+            endpoint,
+            Endpoint::Landing | Endpoint::Health | Endpoint::Readiness | Endpoint::Token | Endpoint::Unknown
+        );
+        if !is_open {
+            let authorization = Authorization::of(exchange.headers);
+            let Context { remote, request_id, .. } = &exchange.context;
+            let who = self.registry.authenticate(authorization.credentials(), *remote, request_id).await?;
+            exchange.context.principal = who;
+        }
+        dispatch(&exchange, endpoint, body).await
+    }
+
+    /// The refusal with what its client has to come back with, where it is not let in.
+    fn challenging(
+        &self,
+        mut refusal: Refusal,
+        origin: &Origin,
+        parts: &Parts,
+        route: Option<&Route<'_>>,
+    ) -> Refusal {
+        let (Some(mut challenge), Some(service), Some(route)) =
+            (refusal.take_challenge(), self.registry.service(), route)
+        else {
+            return refusal;
+        };
+        // There it is a key that is missing, and the handler has said so.
+        if route.endpoint == Endpoint::Token {
+            return refusal;
+        }
+        challenge::complete(&mut challenge, route, &parts.method, Query::new(parts.uri.query()));
+        let base = self.external_url().map(str::to_owned).or_else(|| origin.url());
+        refusal.with(WWW_AUTHENTICATE, challenge::bearer(base.as_deref(), service, &challenge))
+    }
+
     /// Keeps an answer that a handler left a [`Keepable`] with, if the next one who asks is to get the very same.
     fn keep(&self, parts: &Parts, route: Option<&Route<'_>>, answer: &mut Response) {
         let (Some(keepable), Some(route)) = (answer.extensions_mut().remove::<Keepable>(), route) else {
             return;
         };
-        let is_for_all = answer.status() == StatusCode::OK
-            && parts.uri.query().is_none()
-            && !parts.headers.contains_key(AUTHORIZATION);
-        if is_for_all {
-            self.hot.keep(parts.uri.path(), route.endpoint, route.name(), answer.headers(), keepable);
+        let Ok(repository) = RepositoryName::parse(route.name()) else { return };
+        // Whoever gets it gets the same; whether one may is asked each time.
+        if answer.status() == StatusCode::OK && parts.uri.query().is_none() {
+            self.hot.keep(parts.uri.path(), route.endpoint, repository, answer.headers(), keepable);
         }
     }
 
@@ -237,6 +282,15 @@ impl Handler for App {
 
     fn recall(&self, connection: &ConnectionInfo, request: &SimpleRequest<'_>) -> Option<Reply> {
         let answer = self.hot.find(request.target.as_bytes())?;
+        let how = match request.asked {
+            Asked::Get => Reading::Get,
+            Asked::Head => Reading::Head,
+        };
+        let authorization = request.authorization.map_or(Authorization::None, Authorization::parse);
+        let who = self.registry.recall(authorization.credentials())?;
+        if !self.registry.permits(&who, connection.scope, how, &answer.repository) {
+            return None;
+        }
         let (method, content) = match request.asked {
             Asked::Get => (Method::GET, self.content(connection, &answer)?),
             Asked::Head => {
@@ -257,7 +311,7 @@ impl Handler for App {
             method: &method,
             id: Arc::clone(&id),
             remote: connection.peer.ip(),
-            repository: &answer.repository,
+            repository: answer.repository.as_str(),
             path: request.target,
             user_agent: request.user_agent,
         };
@@ -297,9 +351,11 @@ async fn dispatch(
         (Endpoint::Health, "GET") => Ok(handler::health::live()),
         (Endpoint::Readiness, "GET") => Ok(handler::health::ready(exchange)),
         (Endpoint::Metrics, "GET") => handler::health::metrics(exchange),
-        (Endpoint::Base, "GET") => Ok(handler::base::base()),
+        (Endpoint::Token, "GET") => handler::token::get(exchange).await,
+        (Endpoint::Token, "POST") => handler::token::post(exchange, body).await,
+        (Endpoint::Base, "GET") => handler::base::base(exchange),
         (Endpoint::Catalog, "GET") => handler::list::catalog(exchange).await,
-        (Endpoint::Discover, "GET") => Ok(handler::base::discover()),
+        (Endpoint::Discover, "GET") => handler::base::discover(exchange),
         (Endpoint::RepositoryDiscover, "GET") => handler::base::discover_repository(exchange).await,
         (Endpoint::Blob, "GET") => handler::blob::get(exchange).await,
         (Endpoint::Blob, "DELETE") => handler::blob::delete(exchange).await,

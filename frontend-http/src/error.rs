@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use strata_registry::{BodyError, RegistryError};
+use strata_registry::{BodyError, Challenge, RegistryError};
 use strata_types::{
     DigestError, ErrorCode, Failure, NameError, Outcome, ReferenceError, TagError, UploadIdError,
 };
@@ -71,6 +71,7 @@ pub(crate) struct Refusal {
     status: StatusCode,
     entries: Vec<Entry>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    challenge: Option<Challenge>,
     cause: Option<String>,
 }
 
@@ -82,6 +83,7 @@ impl Refusal {
             status: status_of(outcome),
             entries: vec![Entry { code: outcome.as_str(), message: message.into(), detail: None }],
             headers: Vec::new(),
+            challenge: None,
             cause: None,
         }
     }
@@ -127,6 +129,11 @@ impl Refusal {
         self
     }
 
+    /// What the client has to come back with, of which a header field is still to be made; once.
+    pub(crate) const fn take_challenge(&mut self) -> Option<Challenge> {
+        self.challenge.take()
+    }
+
     /// The first code, for the log.
     pub(crate) fn code(&self) -> &'static str {
         self.entries.first().map_or("", |entry| entry.code)
@@ -163,22 +170,26 @@ impl From<RegistryError> for Refusal {
             message: entry.message.into(),
             detail: entry.detail,
         });
-        let may_be_repeated = matches!(
-            outcome,
-            Outcome::Failure(Failure::Unavailable) | Outcome::Code(ErrorCode::TooManyRequests)
-        );
-        let headers = may_be_repeated.then_some((RETRY_AFTER, RETRY_AFTER_SECONDS));
+        let retry_after = match (&error, outcome) {
+            // Rounded up: a second too early would count as one attempt more.
+            (RegistryError::TooManyAttempts { retry_after }, _) => {
+                Some(retry_after.as_secs().saturating_add(1).into())
+            }
+            (_, Outcome::Failure(Failure::Unavailable) | Outcome::Code(ErrorCode::TooManyRequests)) => {
+                Some(RETRY_AFTER_SECONDS)
+            }
+            _ => None,
+        };
+        let headers = retry_after.map(|seconds| (RETRY_AFTER, seconds));
         let status = match error {
             // The list stands in the query, so it is the target that is too long (distribution-spec, "Pushing manifests").
             RegistryError::TooManyTags { .. } => StatusCode::URI_TOO_LONG,
             _ => status_of(outcome),
         };
-        Self {
-            status,
-            entries: entries.collect(),
-            headers: headers.into_iter().collect(),
-            cause: Some(chain(&error)),
-        }
+        let (entries, cause) = (entries.collect(), Some(chain(&error)));
+        let challenge =
+            if let RegistryError::Unauthorized { challenge } = error { Some(challenge) } else { None };
+        Self { status, entries, headers: headers.into_iter().collect(), challenge, cause }
     }
 }
 

@@ -34,8 +34,6 @@ pub(crate) struct Exchange<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) query: Query<'a>,
     pub(crate) context: Context,
-    #[expect(dead_code, reason = "the address of tokens is made of it")]
-    pub(crate) origin: Origin,
     pub(crate) log: &'a Arc<RequestLog>,
     route: &'a Route<'a>,
 }
@@ -46,7 +44,7 @@ impl<'a> Exchange<'a> {
         connection: &'a ConnectionInfo,
         parts: &'a Parts,
         route: &'a Route<'a>,
-        origin: Origin,
+        origin: &Origin,
         request_id: Arc<str>,
         log: &'a Arc<RequestLog>,
     ) -> Self {
@@ -63,7 +61,6 @@ impl<'a> Exchange<'a> {
                 remote: Some(origin.remote),
                 scope: connection.scope,
             },
-            origin,
             log,
             route,
         }

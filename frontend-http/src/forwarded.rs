@@ -36,7 +36,6 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// Scheme and host that the client reaches this server by; `None` where it names no host.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the address of tokens is made of it"))]
     pub(crate) fn url(&self) -> Option<String> {
         let scheme = if self.is_secure { "https" } else { "http" };
         self.host.as_ref().map(|host| format!("{scheme}://{host}"))

@@ -6,4 +6,5 @@ pub(crate) mod blob;
 pub(crate) mod health;
 pub(crate) mod list;
 pub(crate) mod manifest;
+pub(crate) mod token;
 pub(crate) mod upload;

@@ -1,8 +1,8 @@
 //! Answers kept in memory: the heads and contents of manifests and small blobs that were read, by the target of the request. Of a
 //! blob that is a file, the head and where the open file is found as long as the store keeps it open.
 //!
-//! Knows no rule: an answer comes with a [`Standing`] of the registry and is given again only as long as that stands. Kept are only
-//! answers to requests without credentials, and only such requests get them.
+//! Knows no rule: an answer comes with a [`Standing`] of the registry and is given again only as long as that stands. It is the same for all
+//! who may have it; whether one may is for the registry to say each time.
 
 use crate::response::header;
 use crate::route::Endpoint;
@@ -12,7 +12,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use strata_registry::{IdleBlobFile, Standing};
+use strata_registry::{IdleBlobFile, RepositoryName, Standing};
 
 /// What an entry takes beside its texts and content, roughly.
 const ENTRY_BYTES: u64 = 256;
@@ -58,8 +58,8 @@ impl Kept {
 pub(crate) struct HotAnswer {
     pub(crate) standing: Standing,
     pub(crate) endpoint: Endpoint,
-    /// As it stands in the path; for the log.
-    pub(crate) repository: Box<str>,
+    /// What whoever gets the answer has to be allowed to read.
+    pub(crate) repository: RepositoryName,
     /// Status line and header fields up to and with `x-request-id: `; that id, the date and the empty line are still to come.
     pub(crate) head: Bytes,
     pub(crate) content: Kept,
@@ -78,7 +78,7 @@ struct Weigher;
 impl Weighter<Box<[u8]>, Arc<HotAnswer>> for Weigher {
     fn weight(&self, target: &Box<[u8]>, answer: &Arc<HotAnswer>) -> u64 {
         let content = answer.content.weight();
-        ENTRY_BYTES + (target.len() + answer.head.len() + answer.repository.len() + content) as u64
+        ENTRY_BYTES + (target.len() + answer.head.len() + answer.repository.as_str().len() + content) as u64
     }
 }
 
@@ -107,7 +107,7 @@ impl HotAnswers {
         &self,
         target: &str,
         endpoint: Endpoint,
-        repository: &str,
+        repository: RepositoryName,
         headers: &HeaderMap,
         keepable: Keepable,
     ) {
@@ -124,7 +124,7 @@ impl HotAnswers {
             return;
         }
         let head = head(headers);
-        let answer = HotAnswer { standing, endpoint, repository: repository.into(), head, content };
+        let answer = HotAnswer { standing, endpoint, repository, head, content };
         answers.insert(target.as_bytes().into(), Arc::new(answer));
     }
 

@@ -5,12 +5,15 @@
 
 // OCI side. The parsers of what clients send are public for the fuzz targets.
 mod app;
+pub mod authorization;
+mod challenge;
 mod client;
 pub mod condition;
 pub mod content_range;
 pub mod document;
 mod error;
 mod exchange;
+pub mod form;
 mod handler;
 mod hot;
 mod json_body;

@@ -16,6 +16,11 @@ impl<'a> Query<'a> {
         Self(raw.unwrap_or_default())
     }
 
+    /// The text that it was made of.
+    pub(crate) const fn raw(self) -> &'a str {
+        self.0
+    }
+
     /// The first value of `key`; empty where the key stands without a value. Bytes that are not UTF-8 become `U+FFFD`, which
     /// no grammar of the API takes.
     pub fn get(&self, key: &str) -> Option<Cow<'a, str>> {

@@ -48,6 +48,8 @@ endpoints! {
     Readiness = "/readyz", "GET, HEAD";
     /// Prometheus metrics.
     Metrics = "/metrics", "GET, HEAD";
+    /// Tokens for access keys, or for nobody.
+    Token = "/token", "GET, HEAD, POST";
     /// end-1.
     Base = "/v2/", "GET, HEAD";
     /// The catalog extension.
@@ -213,6 +215,7 @@ fn outside_of_repositories(path: &str) -> Result<Endpoint, PathError> {
         "/healthz" => Ok(Endpoint::Health),
         "/readyz" => Ok(Endpoint::Readiness),
         "/metrics" => Ok(Endpoint::Metrics),
+        "/token" => Ok(Endpoint::Token),
         "/v2/" | "/v2" => Ok(Endpoint::Base),
         _ => Err(PathError::Unknown),
     }

@@ -42,16 +42,18 @@ pub(crate) fn landing() -> Response {
     response
 }
 
-/// end-1: `GET /v2/`
-pub(crate) fn base() -> Response {
+/// end-1: `GET /v2/`. In accounts mode this is where clients learn where tokens are to be had, and whether theirs counts.
+pub(crate) fn base(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
+    exchange.registry().enter(&exchange.context)?;
     let mut response = with_bytes(StatusCode::OK, Bytes::from_static(b"{}"));
     response.headers_mut().insert(CONTENT_TYPE, header::JSON);
-    response
+    Ok(response)
 }
 
 /// `GET /v2/_oci/ext/discover`
-pub(crate) fn discover() -> Response {
-    list::extensions(&EXTENSIONS)
+pub(crate) fn discover(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
+    exchange.registry().enter(&exchange.context)?;
+    Ok(list::extensions(&EXTENSIONS))
 }
 
 /// `GET /v2/{name}/_oci/ext/discover`: no extension works on a repository but this one. Of a repository that exists, that is.

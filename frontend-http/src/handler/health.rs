@@ -34,6 +34,7 @@ pub(crate) fn ready(exchange: &Exchange<'_>) -> Response {
 
 /// `GET /metrics`
 pub(crate) fn metrics(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
+    exchange.registry().watch(&exchange.context)?;
     let text = crate::metrics::render(exchange.app, exchange.connection.metrics())
         .map_err(|_| Refusal::new(Failure::Internal, "the metrics could not be written"))?;
     let mut response = with_bytes(StatusCode::OK, text.into());

@@ -23,6 +23,8 @@ pub struct SimpleRequest<'a> {
     pub user_agent: Option<&'a [u8]>,
     /// `X-Request-Id`.
     pub request_id: Option<&'a [u8]>,
+    /// `Authorization`, which there is at most once.
+    pub authorization: Option<&'a [u8]>,
 }
 
 /// The simple request that `bytes` begin with, and how long its head is. `None` for whatever is not one, or not yet.
@@ -45,13 +47,17 @@ pub fn parse(bytes: &[u8]) -> Option<(SimpleRequest<'_>, usize)> {
         "HEAD" => Asked::Head,
         _ => return None,
     };
-    let mut simple = SimpleRequest { asked, target, user_agent: None, request_id: None };
+    let mut simple = SimpleRequest { asked, target, user_agent: None, request_id: None, authorization: None };
     for header in request.headers.iter() {
         let name = header.name;
         if name.eq_ignore_ascii_case("user-agent") {
             simple.user_agent = simple.user_agent.or(Some(header.value));
         } else if name.eq_ignore_ascii_case("x-request-id") {
             simple.request_id = simple.request_id.or(Some(header.value));
+        } else if name.eq_ignore_ascii_case("authorization") {
+            if simple.authorization.replace(header.value).is_some() {
+                return None;
+            }
         } else if !is_harmless(name, header.value) {
             return None;
         }
@@ -86,7 +92,7 @@ mod tests {
     #[test]
     fn takes_what_clients_send_to_pull() {
         let head = "GET /v2/a/b/blobs/sha256:00 HTTP/1.1\r\nHost: r:5000\r\nUser-Agent: docker/28\r\naccept: a\r\nAccept: b\r\n\
-                    Accept-Encoding: gzip\r\nConnection: Keep-Alive\r\nX-Request-Id: 7\r\n\r\n";
+                    Accept-Encoding: gzip\r\nConnection: Keep-Alive\r\nX-Request-Id: 7\r\nAuthorization: Bearer x.y.z\r\n\r\n";
         let next = "HEAD /v2/a/b/manifests/v1 HTTP/1.1\r\nhost: r\r\n\r\n";
         let both = format!("{head}{next}");
         let (request, len) = simple(&both).unwrap();
@@ -94,6 +100,7 @@ mod tests {
         assert_eq!(request.target, "/v2/a/b/blobs/sha256:00");
         assert_eq!(request.user_agent, Some(b"docker/28".as_slice()));
         assert_eq!(request.request_id, Some(b"7".as_slice()));
+        assert_eq!(request.authorization, Some(b"Bearer x.y.z".as_slice()));
         assert_eq!(len, head.len());
         let (request, len) = simple(next).unwrap();
         assert_eq!((request.asked, request.target, len), (Asked::Head, "/v2/a/b/manifests/v1", next.len()));
@@ -109,7 +116,7 @@ mod tests {
             "range: bytes=0-1",
             "if-none-match: \"x\"",
             "if-match: *",
-            "authorization: Basic eDp5",
+            "authorization: Bearer a\r\nauthorization: Bearer a",
             "cookie: a=b",
             "expect: 100-continue",
             "connection: close",

@@ -36,12 +36,12 @@ pub mod tls;
 pub mod wait;
 
 pub use digest::{Algorithm, sha256, sha512};
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, basic};
 pub use http1::Connection;
 pub use image::{Document, Image};
 pub use message::{Body, Request, Response};
 pub use random::Random;
-pub use registry::{Builder, TestRegistry};
+pub use registry::{ADMIN, Builder, TestRegistry};
 pub use repository::Repository;
 
 /// A builder of a [`TestRegistry`] of the binary under test, from any test of the root package.

@@ -24,6 +24,10 @@ pub const FAST_PATHS: [(&str, &str); 5] = [
     ("STRATA_STORAGE_IO", "threads"),
 ];
 
+/// Id and secret of the administrator's key, in a registry with accounts.
+pub const ADMIN: (&str, &str) =
+    ("SKADMINADMINADMIN234", "strata_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG");
+
 /// How a [`TestRegistry`] is started.
 #[derive(Debug)]
 pub struct Builder {
@@ -52,6 +56,16 @@ impl Builder {
     pub fn env(mut self, name: &str, value: &str) -> Builder {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// With accounts: there is one, `admin`, whose key is [`ADMIN`]. Nobody gets in without credentials;
+    /// [`TestRegistry::admin`] shows them.
+    #[must_use]
+    pub fn accounts(self) -> Builder {
+        let (id, secret) = ADMIN;
+        self.env("STRATA_AUTH_MODE", "accounts")
+            .env("STRATA_ADMIN_KEY_ID", id)
+            .env("STRATA_ADMIN_KEY_SECRET", secret)
     }
 
     /// The text of a configuration file, given by `--config`.
@@ -174,6 +188,13 @@ impl TestRegistry {
     #[track_caller]
     pub fn endpoint(&self) -> Endpoint {
         *self.endpoints.first().expect("the server runs")
+    }
+
+    /// The first listener, for the administrator of [`Builder::accounts`].
+    #[track_caller]
+    pub fn admin(&self) -> Endpoint {
+        let (id, secret) = ADMIN;
+        self.endpoint().with_key(id, secret)
     }
 
     /// All listeners, in the order announced.
@@ -418,7 +439,7 @@ fn endpoint(url: &str) -> Endpoint {
         _ => panic!("{url} is no URL of a listener"),
     };
     let address = address.trim_end_matches('/').parse().unwrap_or_else(|_| panic!("{url} names no address"));
-    Endpoint { address, tls }
+    Endpoint::new(address, tls)
 }
 
 /// All files below `root` with their lengths, relative to it; files that vanish meanwhile are passed over.
