@@ -1,5 +1,7 @@
 //! The bodies of the fuzz targets: each takes any bytes and panics where what is promised for them does not hold.
 
+mod authorization;
+mod form;
 mod frame;
 mod lane;
 mod manifest;
@@ -8,13 +10,17 @@ mod operations;
 mod path;
 mod ranges;
 mod record;
+mod scope;
 mod session;
+mod token;
 
 /// The body of a target.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets/` and of its folder in `fuzz/corpus/`.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 13] = [
+    ("authorization", authorization::run),
+    ("form", form::run),
     ("frame", frame::run),
     ("lane", lane::run),
     ("manifest", manifest::run),
@@ -23,7 +29,9 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("path", path::run),
     ("ranges", ranges::run),
     ("record", record::run),
+    ("scope", scope::run),
     ("session", session::run),
+    ("token", token::run),
 ];
 
 /// Runs the target named.
