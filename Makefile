@@ -125,6 +125,11 @@ hostile: build ## p99 of pulls and pushes beside idle connections, slow heads an
 	@$(ENVIRONMENT)
 	dev/hostile $(ARGS)
 
+.PHONY: token-cost
+token-cost: build ## GET manifest with a token beside open mode: processor time a request, at most 1.15 times as much
+	@$(ENVIRONMENT)
+	dev/token-cost $(ARGS)
+
 .PHONY: image
 image: ## builds the container image, tries it, says what was proven
 	@dev/image

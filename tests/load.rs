@@ -138,6 +138,7 @@ fn reads_are_verified_counted_and_the_same_from_a_folder() {
             rate,
             skew,
             bodies: Bodies::Verify,
+            token: None,
             span: SPAN,
         };
         let record = get::paths(address, &paths, &[], &how).expect("reads");

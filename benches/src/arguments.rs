@@ -50,6 +50,9 @@ pub(crate) enum Load {
         /// Stream the paths of this file at the same time, one connection each
         #[arg(long)]
         beside: Option<PathBuf>,
+        /// Show the token that this file holds
+        #[arg(long)]
+        token_file: Option<PathBuf>,
         /// How long to go on
         #[arg(long, value_parser = seconds, default_value = "3")]
         seconds: Duration,

@@ -28,6 +28,8 @@ pub struct Reading {
     pub skew: Option<f64>,
     /// What becomes of the bodies.
     pub bodies: Bodies,
+    /// The token that is shown for all of them, where there is one.
+    pub token: Option<String>,
     /// How long to go on.
     pub span: Duration,
 }
@@ -40,8 +42,10 @@ pub fn paths(address: SocketAddr, paths: &[String], beside: &[String], how: &Rea
     if paths.is_empty() {
         return Err(bad("no paths to read"));
     }
-    let mut targets: Vec<Target> = paths.iter().map(|path| Target::new(address, &how.method, path)).collect();
-    targets.extend(beside.iter().map(|path| Target::new(address, "GET", path)));
+    let target =
+        |method: &str, path: &String| Target::with_token(address, method, path, how.token.as_deref());
+    let mut targets: Vec<Target> = paths.iter().map(|path| target(&how.method, path)).collect();
+    targets.extend(beside.iter().map(|path| target("GET", path)));
     let order = match how.skew {
         Some(exponent) => Order::Skewed(Zipf::new(paths.len(), exponent), Noise::new(1)),
         None => Order::turns(0, paths.len()),

@@ -53,13 +53,25 @@ fn lines() -> io::Result<Vec<String>> {
 /// Loads that need no runtime.
 fn plain(load: Load) -> io::Result<Told> {
     match load {
-        Load::Get { address, method, connections, fresh, rate, skew, bodies, beside, seconds } => {
+        Load::Get {
+            address,
+            method,
+            connections,
+            fresh,
+            rate,
+            skew,
+            bodies,
+            beside,
+            token_file,
+            seconds,
+        } => {
             let beside = match beside {
                 Some(file) => fs::read_to_string(file)?.lines().map(str::to_owned).collect(),
                 None => Vec::new(),
             };
             let _progress = Progress::show("reading", seconds);
-            let how = Reading { method, connections, fresh, rate, skew, bodies, span: seconds };
+            let token = token_file.map(fs::read_to_string).transpose()?.map(|text| text.trim().to_owned());
+            let how = Reading { method, connections, fresh, rate, skew, bodies, token, span: seconds };
             get::paths(address, &lines()?, &beside, &how).map(Told::Record)
         }
         Load::Herd { address, clients, width, bodies, limit } => {

@@ -67,7 +67,13 @@ struct Known {
 impl Target {
     /// `GET` or `HEAD` of a path. The digest that its body is to have is the last part of the path, if that is one.
     pub fn new(address: SocketAddr, method: &str, path: &str) -> Target {
-        let request = Request::new(method, path).head(&address.to_string(), "strata-load", None).into_bytes();
+        Target::with_token(address, method, path, None)
+    }
+
+    /// The same, shown a token for.
+    pub fn with_token(address: SocketAddr, method: &str, path: &str, token: Option<&str>) -> Target {
+        let request =
+            Request::new(method, path).head(&address.to_string(), "strata-load", token).into_bytes();
         let last = path.rsplit('/').next().unwrap_or_default();
         let digest = last.starts_with("sha256:").then(|| last.to_owned());
         Target { path: path.to_owned(), request, bodyless: method == "HEAD", digest, known: None }
