@@ -4,16 +4,25 @@
 //! data directory without a server, so that both print the same. Requests refuse members that nobody knows; readers of answers
 //! ignore them, so that an older command line goes with a newer server.
 
+mod account;
+mod audit;
 mod backup;
 mod deleted;
 mod gc;
 mod image;
 mod problem;
 mod quarantine;
+mod registry;
 mod scrub;
+mod session;
 mod status;
 mod tag;
 
+pub use account::{
+    Account, AccountChangeRequest, AccountKind, AccountRequest, Accounts, Key, KeyChangeRequest, KeyRequest,
+    Keys, Narrowing, NarrowingRequest, NewKey, Role, RoleRequest, Roles, State,
+};
+pub use audit::{Audit, AuditEntry};
 pub use backup::{Backup, BackupRequest, Backups};
 pub use deleted::{Deletion, Deletions, Removed, RestoreRequest, Restored};
 pub use gc::{GcAnswer, GcCounts, GcPlan, GcRemoval, GcReport, GcRequest, GcStatus, GcTally, REMOVALS_MAX};
@@ -23,7 +32,11 @@ pub use image::{
 };
 pub use problem::Problem;
 pub use quarantine::{Quarantine, QuarantinedBlob, Rechecked, RecheckedAll, Repaired};
+pub use registry::{
+    Member, Members, Registries, Registry, RegistryChangeRequest, RegistryKind, RegistryRequest,
+};
 pub use scrub::{ScrubFinding, ScrubRequest, ScrubRound, ScrubStarted, ScrubStatus, ScrubTally};
+pub use session::{Session, Who};
 pub use status::{Health, Status};
 pub use tag::{Tag, TagDetail, TagHistory, TagMove, TagRequest, Tags};
 

@@ -81,6 +81,11 @@ impl<'a> Exchange<'a> {
         self.route.last()
     }
 
+    /// What [`parameter`](Self::parameter) belongs to, where the path has two.
+    pub(crate) fn parent(&self) -> &str {
+        self.route.parent()
+    }
+
     /// The digest at the end of the path.
     pub(crate) fn digest(&self) -> Result<Digest, Refusal> {
         Ok(Digest::parse(self.route.last())?)

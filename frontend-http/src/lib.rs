@@ -26,6 +26,7 @@ pub mod range;
 mod request_id;
 mod request_log;
 mod response;
+mod revision;
 pub mod route;
 mod slice;
 mod transfer;

@@ -27,6 +27,15 @@ impl<'a> Query<'a> {
         self.all(key).next()
     }
 
+    /// The query as it stands, without the parameter `key`.
+    pub fn without(&self, key: &str) -> String {
+        let pairs = self.0.split('&').filter(|pair| {
+            let name = pair.split('=').next().unwrap_or_default();
+            !pair.is_empty() && decode(name) != key
+        });
+        pairs.collect::<Vec<_>>().join("&")
+    }
+
     /// All values of `key`, in order.
     pub fn all(&self, key: &str) -> impl Iterator<Item = Cow<'a, str>> {
         self.0
@@ -65,6 +74,8 @@ mod tests {
         }
         assert_eq!(query.get("missing"), None);
         assert_eq!(query.all("tag").collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(Query::new(Some("a=1&%62=2&b&c")).without("b"), "a=1&c");
+        assert_eq!(Query::new(None).without("b"), "");
         assert_eq!(Query::new(None).get("n"), None);
         assert_eq!(Query::new(Some("a=%ff")).get("a").as_deref(), Some("\u{fffd}"));
         assert_eq!(Query::new(Some("a=b=c&&=")).get("a").as_deref(), Some("b=c"));

@@ -94,6 +94,8 @@ endpoints! {
     Deletions = "/api/v1/deleted", "GET, HEAD";
     /// Puts it back.
     Restore = "/api/v1/deleted/{id}/restore", "POST";
+    /// Who did what.
+    Audit = "/api/v1/audit", "GET, HEAD";
     /// The moves of a tag.
     ImageTagHistory = "/api/v1/images/{name}/tags/{tag}/history", "GET, HEAD";
     /// A tag of an image.
@@ -108,8 +110,28 @@ endpoints! {
     Image = "/api/v1/images/{name}", "GET, HEAD, DELETE";
     /// The images.
     Images = "/api/v1/images", "GET, HEAD";
-    /// All repositories of one registry.
-    Registry = "/api/v1/registries/{registry}", "DELETE";
+    /// Who one is to the server.
+    Session = "/api/v1/session", "GET, HEAD";
+    /// The accounts.
+    Accounts = "/api/v1/accounts", "GET, HEAD, POST";
+    /// An account.
+    Account = "/api/v1/accounts/{account}", "GET, HEAD, PATCH, DELETE";
+    /// The keys of an account.
+    AccountKeys = "/api/v1/accounts/{account}/keys", "GET, HEAD, POST";
+    /// One of them.
+    AccountKey = "/api/v1/accounts/{account}/keys/{key}", "GET, HEAD, PATCH, DELETE";
+    /// The roles of an account.
+    AccountRoles = "/api/v1/accounts/{account}/roles", "GET, HEAD";
+    /// Its role on the instance.
+    InstanceRole = "/api/v1/accounts/{account}/roles/instance", "PUT, DELETE";
+    /// The registries.
+    Registries = "/api/v1/registries", "GET, HEAD, POST";
+    /// A registry.
+    Registry = "/api/v1/registries/{registry}", "GET, HEAD, PATCH, DELETE";
+    /// The accounts with a role in a registry.
+    RegistryMembers = "/api/v1/registries/{registry}/members", "GET, HEAD";
+    /// One of them.
+    RegistryMember = "/api/v1/registries/{registry}/members/{account}", "PUT, DELETE";
     /// Nothing is there.
     Unknown = "unknown", "";
 }

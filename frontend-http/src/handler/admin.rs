@@ -4,12 +4,14 @@
 //! ([`Problem`](crate::document::Problem)); a method that changes something takes a body only as `application/json`. No request names a path of
 //! the server's file system. Who may call it is decided by the use case.
 
+mod account;
+mod audit;
 mod backup;
 mod deleted;
 mod gc;
 mod image;
 mod quarantine;
-mod removal;
+mod registry;
 mod scrub;
 mod status;
 mod tag;
@@ -23,7 +25,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
-/// Endpoint and method to handler; the whole of the admin API in one match. A `HEAD` comes as a `GET`.
+/// Endpoint and method to handler; the whole of the admin API in two matches. A `HEAD` comes as a `GET`.
 pub(crate) async fn dispatch(
     exchange: &Exchange<'_>,
     endpoint: Endpoint,
@@ -48,6 +50,7 @@ pub(crate) async fn dispatch(
         (Endpoint::QuarantineRecheck, "POST") => quarantine::recheck(exchange, body).await,
         (Endpoint::Deletions, "GET") => deleted::list(exchange).await,
         (Endpoint::Restore, "POST") => deleted::restore(exchange, body).await,
+        (Endpoint::Audit, "GET") => audit::list(exchange).await,
         (Endpoint::Images, "GET") => image::list(exchange).await,
         (Endpoint::Image, "GET") => image::get(exchange).await,
         (Endpoint::Image, "DELETE") => image::delete(exchange).await,
@@ -59,13 +62,46 @@ pub(crate) async fn dispatch(
         (Endpoint::ImageTag, "PUT") => tag::put(exchange, body).await,
         (Endpoint::ImageTag, "DELETE") => tag::delete(exchange).await,
         (Endpoint::ImageTagHistory, "GET") => tag::history(exchange).await,
-        (Endpoint::Registry, "DELETE") => removal::registry(exchange).await,
-        (_, _) => Err(Refusal::method_not_allowed(endpoint.methods())),
+        (_, _) => dispatch_directory(exchange, endpoint, method, body).await,
     };
     answered.map(|mut response| {
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     })
+}
+
+/// The same for accounts and registries, and for what no endpoint takes.
+async fn dispatch_directory(
+    exchange: &Exchange<'_>,
+    endpoint: Endpoint,
+    method: &Method,
+    body: &mut RequestBody,
+) -> Result<Response, Refusal> {
+    match (endpoint, method.as_str()) {
+        (Endpoint::Session, "GET") => account::session(exchange).await,
+        (Endpoint::Accounts, "GET") => account::list(exchange).await,
+        (Endpoint::Accounts, "POST") => account::create(exchange, body).await,
+        (Endpoint::Account, "GET") => account::get(exchange).await,
+        (Endpoint::Account, "PATCH") => account::change(exchange, body).await,
+        (Endpoint::Account, "DELETE") => account::delete(exchange).await,
+        (Endpoint::AccountKeys, "GET") => account::keys(exchange).await,
+        (Endpoint::AccountKeys, "POST") => account::create_key(exchange, body).await,
+        (Endpoint::AccountKey, "GET") => account::key(exchange).await,
+        (Endpoint::AccountKey, "PATCH") => account::change_key(exchange, body).await,
+        (Endpoint::AccountKey, "DELETE") => account::delete_key(exchange).await,
+        (Endpoint::AccountRoles, "GET") => account::roles(exchange).await,
+        (Endpoint::InstanceRole, "PUT") => account::set_role(exchange, body).await,
+        (Endpoint::InstanceRole, "DELETE") => account::take_role(exchange).await,
+        (Endpoint::Registries, "GET") => registry::list(exchange).await,
+        (Endpoint::Registries, "POST") => registry::create(exchange, body).await,
+        (Endpoint::Registry, "GET") => registry::get(exchange).await,
+        (Endpoint::Registry, "PATCH") => registry::change(exchange, body).await,
+        (Endpoint::Registry, "DELETE") => registry::delete(exchange).await,
+        (Endpoint::RegistryMembers, "GET") => registry::members(exchange).await,
+        (Endpoint::RegistryMember, "PUT") => registry::set_member(exchange, body).await,
+        (Endpoint::RegistryMember, "DELETE") => registry::remove_member(exchange).await,
+        (_, _) => Err(Refusal::method_not_allowed(endpoint.methods())),
+    }
 }
 
 /// `GET /api/v1/openapi.json`: for everybody, as it says nothing of what is stored.

@@ -134,6 +134,8 @@ pub(super) fn meaning(parameter: &str) -> &'static str {
         "registry" => "The registry: the first segment of its repositories' names, or `default`",
         "reference" => "A digest, or a tag that stands for it",
         "tag" => "The tag",
+        "account" => "The name of the account",
+        "key" => "The id of the key",
         "digest" => "A digest, such as `sha256:…`",
         "id" => "What the list calls it",
         _ => "",

@@ -2,17 +2,95 @@
 
 use super::operation::{Operation, operation, text};
 use crate::document::{
-    ArtifactDetail, Artifacts, Backup, BackupRequest, Backups, Deletions, GcAnswer, GcRequest, GcStatus,
-    ImageDetail, Images, Nothing, Quarantine, Rechecked, RecheckedAll, Removed, Repaired, RestoreRequest,
-    Restored, ScrubRequest, ScrubStarted, ScrubStatus, Status, TagDetail, TagHistory, TagRequest, Tags,
+    Account, AccountChangeRequest, AccountRequest, Accounts, ArtifactDetail, Artifacts, Audit, Backup,
+    BackupRequest, Backups, Deletions, GcAnswer, GcRequest, GcStatus, ImageDetail, Images, Key,
+    KeyChangeRequest, KeyRequest, Keys, Members, NewKey, Nothing, Quarantine, Rechecked, RecheckedAll,
+    Registries, Registry, RegistryChangeRequest, RegistryRequest, Removed, Repaired, RestoreRequest,
+    Restored, RoleRequest, Roles, ScrubRequest, ScrubStarted, ScrubStatus, Session, Status, TagDetail,
+    TagHistory, TagRequest, Tags,
 };
 use crate::route::Endpoint;
 use serde_json::Value;
 
 /// The operations, in the order of the documentation.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
-    [IMAGES, STORE].into_iter().flatten()
+    [ACCOUNTS, REGISTRIES, IMAGES, AUDIT, STORE].into_iter().flatten()
 }
+
+/// Accounts, their keys and their roles.
+const ACCOUNTS: &[Operation] = &[
+    operation("GET", Endpoint::Session, "getSession", "who one is to the server").answers::<Session>(),
+    operation("GET", Endpoint::Accounts, "listAccounts", "the accounts, by name")
+        .with(&[text("search", "Only those whose name or address holds this")])
+        .in_pages()
+        .answers::<Accounts>(),
+    operation("POST", Endpoint::Accounts, "createAccount", "makes an account, without a key")
+        .takes::<AccountRequest>()
+        .answers::<Account>()
+        .under(201),
+    operation("GET", Endpoint::Account, "getAccount", "an account").answers::<Account>(),
+    operation("PATCH", Endpoint::Account, "changeAccount", "changes an account; what is not said stays")
+        .takes::<AccountChangeRequest>()
+        .answers::<Account>(),
+    operation("DELETE", Endpoint::Account, "deleteAccount", "deletes an account with its keys and roles"),
+    operation("GET", Endpoint::AccountKeys, "listKeys", "the keys of an account, oldest first")
+        .answers::<Keys>(),
+    operation(
+        "POST",
+        Endpoint::AccountKeys,
+        "createKey",
+        "makes a key; the only answer that holds its secret",
+    )
+    .takes::<KeyRequest>()
+    .answers::<NewKey>()
+    .under(201),
+    operation("GET", Endpoint::AccountKey, "getKey", "a key").answers::<Key>(),
+    operation("PATCH", Endpoint::AccountKey, "changeKey", "changes a key; what is not said stays")
+        .takes::<KeyChangeRequest>()
+        .answers::<Key>(),
+    operation("DELETE", Endpoint::AccountKey, "deleteKey", "deletes a key"),
+    operation("GET", Endpoint::AccountRoles, "getRoles", "the roles of an account").answers::<Roles>(),
+    operation("PUT", Endpoint::InstanceRole, "setInstanceRole", "gives an account a role on the instance")
+        .takes::<RoleRequest>()
+        .answers::<Roles>(),
+    operation("DELETE", Endpoint::InstanceRole, "takeInstanceRole", "takes it").answers::<Roles>(),
+];
+
+/// Registries, and who has a role in them.
+const REGISTRIES: &[Operation] = &[
+    operation("GET", Endpoint::Registries, "listRegistries", "registries that one may see, by name")
+        .with(&[text("search", "Only those whose name holds this")])
+        .in_pages()
+        .answers::<Registries>(),
+    operation("POST", Endpoint::Registries, "createRegistry", "makes a registry")
+        .takes::<RegistryRequest>()
+        .answers::<Registry>()
+        .under(201),
+    operation("GET", Endpoint::Registry, "getRegistry", "a registry").answers::<Registry>(),
+    operation("PATCH", Endpoint::Registry, "changeRegistry", "changes a registry; what is not said stays")
+        .takes::<RegistryChangeRequest>()
+        .answers::<Registry>(),
+    operation(
+        "DELETE",
+        Endpoint::Registry,
+        "deleteRegistry",
+        "deletes a registry; one that holds images only with `force=true`, with all of them",
+    )
+    .with(&[text("force", "`true`: with all that it holds")])
+    .answers::<Removed>(),
+    operation(
+        "GET",
+        Endpoint::RegistryMembers,
+        "listMembers",
+        "the accounts with a role in a registry, by name",
+    )
+    .in_pages()
+    .answers::<Members>(),
+    operation("PUT", Endpoint::RegistryMember, "setMember", "gives an account a role in a registry")
+        .takes::<RoleRequest>()
+        .answers::<Roles>(),
+    operation("DELETE", Endpoint::RegistryMember, "removeMember", "takes it").answers::<Roles>(),
+];
 
 /// Images, artifacts and tags.
 const IMAGES: &[Operation] = &[
@@ -70,6 +148,26 @@ const IMAGES: &[Operation] = &[
     .answers::<TagHistory>(),
 ];
 
+/// The audit log.
+const AUDIT: &[Operation] = &[operation(
+    "GET",
+    Endpoint::Audit,
+    "listAudit",
+    "who did what, newest first; as JSON lines with `format=jsonl`, oldest first",
+)
+.with(&[
+    text("account", "Only of this account"),
+    text("action", "Only of this action, `tag.set`, or any of a thing, `tag`"),
+    text("repository", "Only about this image"),
+    text("registry", "Only about this registry and its images"),
+    text("result", "Only with this result"),
+    text("from", "Not before this moment, milliseconds since 1970"),
+    text("until", "Before this moment, milliseconds since 1970"),
+    text("format", "`json` (the default), or `jsonl` for an entry a line"),
+])
+.in_pages()
+.answers::<Audit>()];
+
 /// What looks after the store.
 const STORE: &[Operation] = &[
     operation("GET", Endpoint::OpenApi, "describe", "this description").answers::<Value>(),
@@ -122,6 +220,4 @@ const STORE: &[Operation] = &[
     operation("POST", Endpoint::Restore, "restore", "undoes a deletion")
         .takes::<RestoreRequest>()
         .answers::<Restored>(),
-    operation("DELETE", Endpoint::Registry, "deleteRegistry", "deletes all repositories of a registry")
-        .answers::<Removed>(),
 ];

@@ -25,6 +25,8 @@ pub(crate) const CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-c
 
 /// `application/json`.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// `application/jsonl`: one JSON document a line.
+pub(crate) const JSON_LINES: HeaderValue = HeaderValue::from_static("application/jsonl");
 /// `application/problem+json` (RFC 9457).
 pub(crate) const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// `text/plain` in UTF-8.
