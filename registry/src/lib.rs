@@ -72,7 +72,7 @@ pub use secret::Secret;
 pub use standing::Standing;
 pub use status::Status;
 pub use strata_engine::Backup;
-pub use strata_engine::meta::{Damage, Quarantine, StoredBlob};
+pub use strata_engine::meta::{Damage, Quarantine, StoredBlob, Usage};
 pub use strata_engine::quarantine::Rechecked;
 pub use strata_engine::scrub::{FindingKind, ScrubFinding, ScrubRound, ScrubStatus, ScrubTally};
 pub use strata_engine::{GcCounts, GcKind, GcPlan, GcRemoval, GcReport, GcStatus, GcTally, UnixMillis};

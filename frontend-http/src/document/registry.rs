@@ -39,6 +39,36 @@ pub struct Registry {
     pub created_by: Option<String>,
     /// Goes up with every change; the `ETag`.
     pub revision: u64,
+    /// What it holds, where one registry was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub figures: Option<Figures>,
+}
+
+/// What a registry holds now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Figures {
+    /// Images (repositories).
+    pub images: u64,
+    /// Artifacts (manifests), each in each image that has it.
+    pub artifacts: u64,
+    /// Tags.
+    pub tags: u64,
+    /// Bytes of blobs and manifests, counted in each image that has them.
+    pub logical_bytes: u64,
+    /// Bytes of blobs and manifests, each counted once; what the quota is about.
+    pub unique_bytes: u64,
+}
+
+impl From<registry::Usage> for Figures {
+    fn from(usage: registry::Usage) -> Self {
+        Self {
+            images: usage.repositories,
+            artifacts: usage.manifests,
+            tags: usage.tags,
+            logical_bytes: usage.logical_bytes,
+            unique_bytes: usage.unique_bytes,
+        }
+    }
 }
 
 /// Answer of `GET /api/v1/registries`: in the order of names.
@@ -145,6 +175,7 @@ impl From<registry::RegistryEntry> for Registry {
             created_at_millis: entry.created_at.0,
             created_by: Some(entry.created_by).filter(|by| !by.is_empty()),
             revision: entry.revision,
+            figures: None,
         }
     }
 }

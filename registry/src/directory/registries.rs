@@ -9,6 +9,7 @@ use crate::access::InstanceAction;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
+use strata_engine::meta::Usage;
 
 /// A registry to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,6 +161,15 @@ impl Registry {
         }
         let stored = self.view()?.setting(&row::key(REGISTRIES, name)).map_err(RegistryError::store)?;
         row::decode_registry(name, &stored.ok_or_else(unknown)?)
+    }
+
+    /// What a registry holds now, kept up to date by every commit: costs one look-up, however much it is.
+    ///
+    /// # Errors
+    /// As [`Registry::registry`].
+    pub async fn registry_usage(&self, ctx: &Context, name: &str) -> Result<Usage> {
+        self.registry(ctx, name).await?;
+        self.view()?.usage(name).map_err(RegistryError::store)
     }
 
     /// Changes a registry. With `revision`, only if it is that one still. What it changes counts from the next request on.

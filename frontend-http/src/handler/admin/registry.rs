@@ -31,8 +31,12 @@ pub(crate) async fn create(exchange: &Exchange<'_>, body: &mut RequestBody) -> R
 
 /// `GET /api/v1/registries/{registry}`
 pub(crate) async fn get(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
-    let entry = exchange.registry().registry(&exchange.context, exchange.parameter()).await?;
-    Ok(shown(StatusCode::OK, entry))
+    let (registry, context) = (exchange.registry(), &exchange.context);
+    let entry = registry.registry(context, exchange.parameter()).await?;
+    let usage = registry.registry_usage(context, exchange.parameter()).await?;
+    let revision = entry.revision;
+    let document = Registry { figures: Some(usage.into()), ..Registry::from(entry) };
+    Ok(tagged(found(&document), revision))
 }
 
 /// `PATCH /api/v1/registries/{registry}`
