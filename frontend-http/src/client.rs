@@ -7,9 +7,11 @@ mod trust;
 
 use crate::document::Problem;
 use address::Address;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use http::{Method, Request, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -85,6 +87,9 @@ pub enum ClientError {
         /// What it answered.
         status: u16,
     },
+    /// What was given is no access key.
+    #[error("the id of an access key has no colon")]
+    Key,
     /// The server refuses.
     #[error("the server at {url} refuses: {message} ({code}, status {status})")]
     Refused {
@@ -102,7 +107,7 @@ pub enum ClientError {
 impl ClientError {
     /// Whether what was given on the command line is wrong, not the server.
     pub const fn is_wrong_use(&self) -> bool {
-        matches!(self, Self::Address { .. } | Self::Trust { .. } | Self::NoTrust)
+        matches!(self, Self::Address { .. } | Self::Trust { .. } | Self::NoTrust | Self::Key)
     }
 
     /// The status that a server refused with.
@@ -119,6 +124,8 @@ impl ClientError {
 pub struct AdminClient {
     address: Address,
     tls: Option<trust::Tls>,
+    /// Marked as sensitive, so that `Debug` does not show it.
+    authorization: Option<HeaderValue>,
 }
 
 impl AdminClient {
@@ -130,7 +137,21 @@ impl AdminClient {
     pub fn new(url: &str, ca: Option<&Path>) -> Result<Self, ClientError> {
         let address = Address::parse(url)?;
         let tls = address.tls.then(|| trust::Tls::new(&address, ca)).transpose()?;
-        Ok(Self { address, tls })
+        Ok(Self { address, tls, authorization: None })
+    }
+
+    /// The same, showing an access key with every request (HTTP Basic, RFC 7617).
+    ///
+    /// # Errors
+    /// [`ClientError::Key`] where the id holds a colon, which would end it.
+    pub fn with_key(self, id: &str, secret: &str) -> Result<Self, ClientError> {
+        let basic = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
+        let mut authorization = HeaderValue::try_from(basic).map_err(|_| ClientError::Key)?;
+        authorization.set_sensitive(true);
+        if id.contains(':') {
+            return Err(ClientError::Key);
+        }
+        Ok(Self { authorization: Some(authorization), ..self })
     }
 
     /// Where it asks.
@@ -234,6 +255,10 @@ impl AdminClient {
         let builder = builder.header(USER_AGENT, concat!("strata/", env!("CARGO_PKG_VERSION")));
         let builder = match &body {
             Some(_) => builder.header(CONTENT_TYPE, "application/json"),
+            None => builder,
+        };
+        let builder = match &self.authorization {
+            Some(authorization) => builder.header(AUTHORIZATION, authorization),
             None => builder,
         };
         builder.body(Full::new(body.unwrap_or_default())).map_err(|error| self.cut(error))

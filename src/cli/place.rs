@@ -20,7 +20,8 @@ use crate::wiring::{engine_config, registry_config};
 
 #[derive(Debug, Args)]
 pub(super) struct PlaceArguments {
-    /// Asks the server at this address, such as http://localhost:5000
+    /// Asks the server at this address, such as http://localhost:5000; where it has accounts, with the access key that STRATA_KEY_ID and
+    /// STRATA_KEY_SECRET name
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     server: Option<String>,
     /// Certificates to trust (PEM), for a server with https [default: those of the system]
@@ -113,6 +114,17 @@ impl From<RegistryError> for Refusal {
     }
 }
 
+/// The access key to show, from the environment: an argument could be read by everybody on the machine.
+fn key() -> Result<Option<(String, String)>, Refusal> {
+    const NAMES: [&str; 2] = ["STRATA_KEY_ID", "STRATA_KEY_SECRET"];
+    match NAMES.map(|name| std::env::var(name).ok().filter(|value| !value.is_empty())) {
+        [Some(id), Some(secret)] => Ok(Some((id, secret))),
+        [None, None] => Ok(None),
+        [Some(_), None] => Err(Refusal::wrong_use("STRATA_KEY_ID is set and STRATA_KEY_SECRET is not")),
+        [None, Some(_)] => Err(Refusal::wrong_use("STRATA_KEY_SECRET is set and STRATA_KEY_ID is not")),
+    }
+}
+
 /// The circumstances under which the command line calls a use case itself.
 pub(super) fn context() -> Context {
     Context::everyone("command-line", None)
@@ -145,7 +157,11 @@ impl PlaceArguments {
 
     fn open(&self) -> Result<Place, Refusal> {
         if let Some(url) = &self.server {
-            return Ok(Place::Server(AdminClient::new(url, self.ca.as_deref())?));
+            let client = AdminClient::new(url, self.ca.as_deref())?;
+            return Ok(Place::Server(match key()? {
+                Some((id, secret)) => client.with_key(&id, &secret)?,
+                None => client,
+            }));
         }
         let settings = self.settings()?;
         let mut config = engine_config(&settings);
