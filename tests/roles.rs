@@ -357,6 +357,41 @@ fn a_quota_is_exact_under_parallel_pushes() {
 }
 
 #[test]
+fn registries_are_made_listed_and_shown_by_commands() {
+    let mut registry = registry!().accounts().start();
+    let (id, secret) = ADMIN;
+    let run = |place: &[&str], arguments: &[&str]| {
+        let mut command = command(&binary!(), &[&["registry"], arguments, place].concat());
+        command
+            .envs([("STRATA_KEY_ID", id), ("STRATA_KEY_SECRET", secret)])
+            .output()
+            .expect("the command runs")
+    };
+    let address = url(&registry);
+    let server = ["--server", &*address];
+    let made = run(&server, &["create", "hy", "--quota", "1 GiB", "--private", "--description", "of hy"]);
+    assert_eq!(expect_text(&made, 0), "made hy, private addresses only, quota 1 GiB, \"of hy\"\n");
+    assert_eq!(run(&server, &["create", "hy"]).status.code(), Some(1));
+    assert_eq!(run(&server, &["create", "no/such"]).status.code(), Some(1));
+    assert_eq!(run(&server, &["show", "no/such"]).status.code(), Some(2));
+    registry.stop();
+    // The same on the directory, when no server uses it.
+    let data = registry.data();
+    let place = ["--data", data.to_str().expect("a path in UTF-8")];
+    expect_text(&run(&place, &["create", "free", "--anonymous-pull"]), 0);
+    let listed = expect_text(&run(&place, &["list"]), 0);
+    assert_eq!(
+        listed,
+        "free, public, everybody may pull\nhy, private addresses only, quota 1 GiB, \"of hy\"\n"
+    );
+    registry.start();
+    registry.admin().repository("free/a").push_image("v1", &Image::small(1));
+    let address = url(&registry);
+    let shown = expect_text(&run(&["--server", &address], &["show", "free"]), 0);
+    assert!(shown.starts_with("free, public, everybody may pull\n1 image, 1 artifact, 1 tag; "), "{shown}");
+}
+
+#[test]
 fn commands_show_the_key_of_the_environment() {
     let registry = registry!().accounts().start();
     let (id, secret) = ADMIN;

@@ -33,7 +33,7 @@ pub use image::{
 pub use problem::Problem;
 pub use quarantine::{Quarantine, QuarantinedBlob, Rechecked, RecheckedAll, Repaired};
 pub use registry::{
-    Member, Members, Registries, Registry, RegistryChangeRequest, RegistryKind, RegistryRequest,
+    Figures, Member, Members, Registries, Registry, RegistryChangeRequest, RegistryKind, RegistryRequest,
 };
 pub use scrub::{ScrubFinding, ScrubRequest, ScrubRound, ScrubStarted, ScrubStatus, ScrubTally};
 pub use session::{Session, Who};

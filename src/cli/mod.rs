@@ -16,6 +16,7 @@ mod flags;
 mod gc;
 mod place;
 mod quarantine;
+mod registry;
 mod removal;
 mod scrub;
 mod status;
@@ -47,9 +48,9 @@ enum Command {
     /// Works on whole repositories.
     #[command(subcommand)]
     Repository(removal::RepositoryCommand),
-    /// Works on whole registries: all repositories with the same first segment.
+    /// Makes, lists and deletes registries: all repositories with the same first segment.
     #[command(subcommand)]
-    Registry(removal::RegistryCommand),
+    Registry(registry::RegistryCommand),
     /// Checks a data directory that no process is using; changes nothing without --repair.
     Check(check::CheckArguments),
     /// Reads everything that is stored, at a running server (--server) or in a data directory that no process is using, and puts damaged blobs into quarantine.
@@ -110,7 +111,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Gc(arguments) => gc::run(&arguments),
         Command::Deleted(command) => deleted::run(&command),
         Command::Repository(command) => removal::run_repository(&command),
-        Command::Registry(command) => removal::run_registry(&command),
+        Command::Registry(command) => registry::run(&command),
         Command::Check(arguments) => check::run(&arguments),
         Command::Scrub(arguments) => scrub::run(&arguments),
         Command::Quarantine(command) => quarantine::run(&command),

@@ -14,12 +14,6 @@ pub(super) enum RepositoryCommand {
     Delete(RepositoryArguments),
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum RegistryCommand {
-    /// Deletes all repositories of a registry together.
-    Delete(RegistryArguments),
-}
-
 #[derive(Debug, Args)]
 pub(super) struct RepositoryArguments {
     /// The repository
@@ -51,7 +45,7 @@ pub(super) fn run_repository(RepositoryCommand::Delete(arguments): &RepositoryCo
 }
 
 /// Does it and prints what went.
-pub(super) fn run_registry(RegistryCommand::Delete(arguments): &RegistryCommand) -> ExitCode {
+pub(super) fn run_registry(arguments: &RegistryArguments) -> ExitCode {
     // What goes into a path must be of its grammar: that of a name of one segment.
     let name = match RepositoryName::parse(&arguments.name) {
         Ok(name) if !name.as_str().contains('/') => name,
