@@ -214,7 +214,7 @@ fn forms_and_queries_that_are_not_right_are_refused() {
 
 #[test]
 fn no_secret_is_written_down() {
-    let registry = registry!().accounts().env("STRATA_LOG_LEVEL", "debug").start();
+    let mut registry = registry!().accounts().env("STRATA_LOG_LEVEL", "debug").start();
     let (id, secret) = ADMIN;
     let answer = registry.admin().get("/token?offline_token=true&scope=registry:admin:*");
     let document = document(&answer);
@@ -225,6 +225,8 @@ fn no_secret_is_written_down() {
     registry.endpoint().with_key(secret, id).get("/v2/");
     registry.endpoint().with_token(&format!("{token}x")).get("/v2/");
     registry.endpoint().with_key(id, &format!("{secret}x")).get("/v2/");
+    // The log is whole when the server has ended.
+    registry.stop();
     let log = registry.log();
     assert!(log.contains(id), "the log says which key it was");
     let shown = basic(id, secret);
