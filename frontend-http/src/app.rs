@@ -3,7 +3,7 @@
 //! Called by the connection side for every request. Routes, calls a handler, sets what all answers have in common, and sees
 //! to the request's line in the log.
 
-use crate::authorization::Authorization;
+use crate::authorization::{Authorization, token_to_find};
 use crate::body::{RequestBody, ResponseBody};
 use crate::challenge;
 use crate::connection::ConnectionInfo;
@@ -29,7 +29,7 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use ipnet::IpNet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use strata_registry::{Context, Health, Reading, Registry, RepositoryName};
+use strata_registry::{Context, Credentials, Health, Reading, Registry, RepositoryName};
 
 /// Settings of the OCI side. Plain values: the file they are read from is the binary's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -286,8 +286,12 @@ impl Handler for App {
             Asked::Get => Reading::Get,
             Asked::Head => Reading::Head,
         };
-        let authorization = request.authorization.map_or(Authorization::None, Authorization::parse);
-        let who = self.registry.recall(authorization.credentials())?;
+        let who = if let Some(token) = request.authorization.and_then(token_to_find) {
+            self.registry.recall(Credentials::Bearer(token))?
+        } else {
+            let authorization = request.authorization.map_or(Authorization::None, Authorization::parse);
+            self.registry.recall(authorization.credentials())?
+        };
         if !self.registry.permits(&who, connection.scope, how, &answer.repository) {
             return None;
         }

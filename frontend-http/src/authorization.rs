@@ -99,6 +99,13 @@ impl<'a> Authorization<'a> {
     }
 }
 
+/// The token of a field that seems to hold one, not looked at any further: to be looked for among those that were verified.
+pub(crate) fn token_to_find(field: &[u8]) -> Option<&str> {
+    const SCHEME: &[u8] = b"bearer ";
+    let (scheme, token) = field.split_at_checked(SCHEME.len())?;
+    if scheme.eq_ignore_ascii_case(SCHEME) { std::str::from_utf8(token).ok() } else { None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +180,15 @@ mod tests {
         assert_eq!(Authorization::of(&headers), Authorization::Bearer("a"));
         headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer a"));
         assert_eq!(Authorization::of(&headers), Authorization::Unreadable);
+    }
+
+    #[test]
+    fn a_token_is_found_by_its_text() {
+        assert_eq!(token_to_find(b"Bearer a.b.c"), Some("a.b.c"));
+        assert_eq!(token_to_find(b"bEARER a"), Some("a"));
+        for field in [&b"Basic YTpi"[..], b"Bearer", b"", b"Bearer \xff", b"Bearers a"] {
+            assert_eq!(token_to_find(field), None);
+        }
     }
 
     #[test]

@@ -4,13 +4,13 @@ use super::Gate;
 use super::check::Checked;
 use crate::access::{Challenge, TokenFault};
 use crate::context::{Context, Identity, Principal, Scope};
-use crate::directory::{KeyEntry, Snapshot, State};
+use crate::directory::{KeyEntry, LastUse, Snapshot, State};
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
 use crate::token::{RefreshToken, VerifiedToken};
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use strata_engine::UnixMillis;
 use strata_engine::meta::Batch;
 
@@ -201,19 +201,46 @@ fn principal(entry: &KeyEntry<'_>, now: UnixMillis) -> Principal {
     }))
 }
 
+/// Who a token was found to stand for, by one snapshot of the directory.
+#[derive(Debug)]
+pub(crate) struct Recognized {
+    /// Weak, so that a token that is not used does not hold the directory of yesterday. It holds the place of it in memory, so that no other
+    /// snapshot can be taken for it.
+    by: Weak<Snapshot>,
+    principal: Principal,
+    /// When the key ends by itself.
+    ends_at: Option<UnixMillis>,
+    uses: Arc<LastUse>,
+}
+
 /// Who a token stands for now; `None` where that is nobody any more.
-fn principal_of(snapshot: &Snapshot, token: &VerifiedToken, now: UnixMillis) -> Option<Principal> {
+fn principal_of(snapshot: &Arc<Snapshot>, token: &VerifiedToken, now: UnixMillis) -> Option<Principal> {
     let Some(holder) = &token.holder else { return Some(Principal::Anonymous { token: true }) };
+    // As long as the directory is the same, so is the answer.
+    if let Some(known) = token.recognized.load().as_ref()
+        && std::ptr::eq(known.by.as_ptr(), Arc::as_ptr(snapshot))
+        && known.ends_at.is_none_or(|end| now < end)
+    {
+        known.uses.touch(now);
+        return Some(known.principal.clone());
+    }
     let entry = usable(snapshot, &holder.key, now)?;
     if *entry.account.name != *holder.account {
         return None;
     }
     entry.touch(now);
-    Some(Principal::Account(Arc::new(Identity {
+    let principal = Principal::Account(Arc::new(Identity {
         account: Arc::clone(&entry.account.name),
         key: Arc::clone(&entry.key.id),
         grants: Arc::clone(&entry.account.roles),
         narrowing: entry.key.narrowing.clone(),
         access: Some(Arc::clone(&token.access)),
-    })))
+    }));
+    token.recognized.store(Some(Arc::new(Recognized {
+        by: Arc::downgrade(snapshot),
+        principal: principal.clone(),
+        ends_at: entry.key.expires_at,
+        uses: Arc::clone(entry.uses),
+    })));
+    Some(principal)
 }

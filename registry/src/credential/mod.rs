@@ -11,6 +11,7 @@ mod throttle;
 mod verdict;
 
 pub use authenticate::Credentials;
+pub(crate) use authenticate::Recognized;
 pub(crate) use hash::hash as hash_secret;
 #[cfg(test)]
 pub(crate) use hash::is_of;

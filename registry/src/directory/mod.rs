@@ -32,3 +32,4 @@ pub use registry::{RegistryEntry, RegistryKind};
 pub use roles::{MemberPage, RoleOn};
 pub use snapshot::{KeyEntry, Snapshot};
 pub(crate) use state::{Directory, behind, wait};
+pub(crate) use usage::LastUse;

@@ -33,7 +33,7 @@ pub struct KeyEntry<'a> {
     pub account: &'a Arc<Account>,
     /// One of its keys.
     pub key: &'a Key,
-    pub(crate) uses: &'a LastUse,
+    pub(crate) uses: &'a Arc<LastUse>,
 }
 
 impl KeyEntry<'_> {

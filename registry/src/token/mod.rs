@@ -21,8 +21,9 @@ pub(crate) use rotation::{issuer, open_keyring};
 pub use scope::{ScopeError, parse_scopes, scope_text};
 
 use crate::access::Access;
+use crate::credential::Recognized;
 use crate::registry::Result;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -88,7 +89,7 @@ pub(crate) struct Holder {
 }
 
 /// What a token says.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct VerifiedToken {
     /// `None` for a token of nobody.
     pub(crate) holder: Option<Holder>,
@@ -98,6 +99,8 @@ pub(crate) struct VerifiedToken {
     expires_at: u64,
     starts_at: u64,
     signed_with: String,
+    /// Who it was found to stand for last.
+    pub(crate) recognized: ArcSwapOption<Recognized>,
 }
 
 /// A token that was made.
@@ -270,6 +273,7 @@ impl Tokens {
             expires_at: claims.exp,
             starts_at,
             signed_with: id,
+            recognized: ArcSwapOption::empty(),
         })
     }
 }
