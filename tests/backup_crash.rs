@@ -123,7 +123,7 @@ fn judge(target: &Path, what: &str) -> Left {
     let output = checked();
     assert_eq!(output.status.code(), Some(0), "{what}: {output:?}");
     let found = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(found.contains("2 manifests, 2 tags") && found.contains("1 uploads"), "{what}: {found}");
+    assert!(found.contains("2 manifests, 2 tags") && found.contains("1 upload:"), "{what}: {found}");
     Left::Whole
 }
 
