@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use strata_engine::{Engine, EngineConfig, EngineError, GcConfig, ScrubConfig};
 use strata_frontend_http::{
-    App, AppConfig, HttpConfig, HttpError, HttpLimits, ListenerConfig, Server, ServerHandle, TlsConfig,
+    App, AppConfig, HttpConfig, HttpLimits, ListenError, ListenerConfig, Server, ServerHandle, TlsConfig,
 };
 use strata_registry::{AuthConfig, FirstAdministratorError, Registry, RegistryConfig, RegistryError, Scope};
 
@@ -40,7 +40,7 @@ pub(crate) enum ServeError {
     /// The first administrator cannot be made.
     FirstAdministrator(FirstAdministratorError),
     /// An address cannot be taken, a certificate cannot be read.
-    Http(HttpError),
+    Http(ListenError),
     /// The operating system refuses threads or signal handlers.
     System(io::Error),
 }
@@ -109,9 +109,9 @@ fn advice(error: &EngineError) -> &'static str {
 }
 
 /// What to do about an address that cannot be taken.
-fn advice_on_address(error: &HttpError) -> &'static str {
+fn advice_on_address(error: &ListenError) -> &'static str {
     match error {
-        HttpError::Bind { source, .. } => match source.kind() {
+        ListenError::Bind { source, .. } => match source.kind() {
             io::ErrorKind::AddrInUse => {
                 ". Stop the program that listens there, or choose another port with --listen"
             }

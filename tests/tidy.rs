@@ -15,15 +15,17 @@ use std::path::{Path, PathBuf};
 use strata_types::{ErrorCode, Failure, Outcome};
 
 /// Which crate of the workspace may depend on which (dependencies of tests included), each edge with its reason.
-const EDGES: [(&str, &[&str]); 8] = [
+const EDGES: [(&str, &[&str]); 9] = [
     // Pure values: no crate below them.
     ("strata-types", &[]),
     // The engine keeps bytes and edges; digests and names are values.
     ("strata-engine", &["strata-types"]),
     // The service layer decides, the engine keeps.
     ("strata-registry", &["strata-types", "strata-engine"]),
+    // What frontends share below their wires; what they hand to use cases (credentials, scopes) is the service layer's.
+    ("strata-transport", &["strata-types", "strata-registry"]),
     // A frontend parses and renders; it calls use cases and never the engine.
-    ("strata-frontend-http", &["strata-types", "strata-registry"]),
+    ("strata-frontend-http", &["strata-types", "strata-registry", "strata-transport"]),
     // The binary puts all of them together; its tests drive it through the harness and by the load generator.
     (
         "strata",
@@ -31,6 +33,7 @@ const EDGES: [(&str, &[&str]); 8] = [
             "strata-types",
             "strata-engine",
             "strata-registry",
+            "strata-transport",
             "strata-frontend-http",
             "strata-harness",
             "strata-benches",
@@ -48,10 +51,11 @@ const EDGES: [(&str, &[&str]); 8] = [
 ];
 
 /// What a crate must not depend on, directly: wires stay in frontends, JSON and HTTP out of the engine.
-const FOREIGN: [(&str, &[&str]); 5] = [
+const FOREIGN: [(&str, &[&str]); 6] = [
     ("strata-types", &["tokio", "hyper", "http", "axum", "tonic", "rocksdb", "rustix"]),
     ("strata-engine", &["serde_json", "serde", "hyper", "http", "axum", "tonic", "prost"]),
     ("strata-registry", &["hyper", "http", "axum", "tonic", "prost", "rocksdb", "rustix"]),
+    ("strata-transport", &["rocksdb", "tonic", "prost", "axum"]),
     ("strata-frontend-http", &["rocksdb", "tonic", "prost", "axum"]),
     ("strata", &["hyper", "http", "axum", "tonic", "rocksdb"]),
 ];
@@ -167,7 +171,8 @@ fn dependencies_of_tests_stay_out_of_the_binary() {
 
 #[test]
 fn layers_do_not_name_what_is_not_theirs() {
-    let rules: [(&str, &[&str]); 3] = [
+    let rules: [(&str, &[&str]); 4] = [
+        ("transport/src/", &["strata_engine", "rocksdb"]),
         ("frontend-http/src/", &["strata_engine", "rocksdb"]),
         ("registry/src/", &["hyper::", "http::", "axum::", "tonic::", "rocksdb"]),
         ("engine/src/", &["serde_json", "hyper::", "http::", "strata_registry"]),

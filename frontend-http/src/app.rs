@@ -144,7 +144,7 @@ impl App {
         let routed = Route::parse(parts.uri.path());
         let request_id =
             self.request_ids.take(parts.headers.get(header::REQUEST_ID).map(HeaderValue::as_bytes));
-        let origin = self.proxies.origin(connection, parts);
+        let origin = self.proxies.origin(connection.peer.ip(), connection.tls, parts);
         let log = self.begin_log(&origin, parts, routed.as_ref().ok(), &request_id);
         let result = match &routed {
             Ok(route) => {

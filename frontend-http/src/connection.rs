@@ -1,19 +1,19 @@
 //! One connection: what a handler may know of it, and its life from accept to close.
 
 mod bell;
-mod overseer;
 
 use crate::activity::{Activity, Expiry};
 use crate::body::{RequestBody, ResponseBody};
 use crate::connection_metrics::{ListenerMetrics, ServerMetrics};
 use crate::drain::Slot;
+use crate::drive::{drive, h2_builder, log_end};
 use crate::frame_meter::Metered;
 use crate::lane::{Lane, Leave};
 use crate::limits::HttpLimits;
+use crate::overseer::{Overseer, Verdict};
 use crate::read_budget::ReadBudget;
 use crate::serve::{Handler, Shared};
 use crate::socket::Socket;
-use crate::spawn::StreamExecutor;
 use crate::tls::Tls;
 use crate::zero_copy::{Queue, ZeroCopyStream};
 use bell::Bell;
@@ -24,9 +24,8 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
-use overseer::{Overseer, Verdict};
+
 use std::convert::Infallible;
-use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::{Pin, pin};
@@ -36,9 +35,6 @@ use strata_registry::Scope;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-
-/// The most that an HTTP/2 stream buffers of an answer beyond the piece that is being sent.
-const H2_SEND_BUFFER: usize = 128 * 1024;
 
 /// What a handler knows of the connection a request came by, and what a response body needs to find its way out.
 #[derive(Debug)]
@@ -363,41 +359,6 @@ enum Step {
     Verdict(Verdict),
 }
 
-fn log_end(peer: SocketAddr, ended: hyper::Result<()>) {
-    if let Err(error) = ended {
-        let what = if error.is_parse() { "malformed request" } else { "the connection broke" };
-        tracing::debug!(%peer, %error, cause = error.source(), "{what}");
-    }
-}
-
-/// Polls hyper's connection and, after each step of it, asks the overseer whether it may go on.
-async fn drive<C: Future<Output = hyper::Result<()>>>(
-    peer: SocketAddr,
-    connection: C,
-    finish: impl Fn(Pin<&mut C>),
-    mut overseer: Overseer,
-) -> Option<Expiry> {
-    let mut connection = pin!(connection);
-    let mut expired = None;
-    loop {
-        let verdict = tokio::select! {
-            biased;
-            ended = connection.as_mut() => {
-                log_end(peer, ended);
-                return expired;
-            }
-            verdict = overseer.next() => verdict,
-        };
-        match verdict {
-            Verdict::Finish(expiry) => {
-                expired = expired.or(expiry);
-                finish(connection.as_mut());
-            }
-            Verdict::Abort(expiry) => return expired.or(expiry),
-        }
-    }
-}
-
 /// hyper's service: one call, one exchange.
 struct Exchanges<H> {
     shared: Arc<Shared<H>>,
@@ -460,21 +421,6 @@ fn h1_builder(limits: &HttpLimits) -> http1::Builder {
         // Any explicit number makes hyper allocate per request, so its own 100 is left implicit.
         builder.max_headers(limits.header_count_max);
     }
-    builder
-}
-
-/// HTTP/2, with bounded windows and bounded patience for clients that only open and reset.
-fn h2_builder(limits: &HttpLimits) -> http2::Builder<StreamExecutor> {
-    let mut builder = http2::Builder::new(StreamExecutor);
-    builder
-        .adaptive_window(false)
-        .initial_stream_window_size(limits.h2_stream_window)
-        .initial_connection_window_size(limits.h2_connection_window)
-        .max_concurrent_streams(limits.h2_streams_max)
-        .max_pending_accept_reset_streams(limits.h2_pending_resets_max)
-        .max_local_error_reset_streams(limits.h2_faults_max)
-        .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
-        .max_send_buf_size(H2_SEND_BUFFER);
     builder
 }
 

@@ -5,7 +5,6 @@
 
 // OCI side. The parsers of what clients send are public for the fuzz targets.
 mod app;
-pub mod authorization;
 mod challenge;
 mod client;
 pub mod condition;
@@ -23,7 +22,6 @@ pub mod openapi;
 mod page;
 pub mod query;
 pub mod range;
-mod request_id;
 mod request_log;
 mod response;
 mod revision;
@@ -32,25 +30,20 @@ mod slice;
 mod transfer;
 
 // connection side
-mod activity;
 mod body;
-mod congestion;
 mod connection;
-mod connection_metrics;
-mod drain;
 mod fast_path;
-mod forwarded;
-mod frame_meter;
-mod intake;
 pub mod lane;
-mod limits;
-mod listener;
 mod read_budget;
 mod serve;
-mod socket;
-mod spawn;
-mod tls;
 mod zero_copy;
+
+pub use strata_transport::authorization;
+use strata_transport::metrics as connection_metrics;
+use strata_transport::{
+    activity, congestion, drain, drive, forwarded, frame_meter, intake, limits, listener, overseer,
+    request_id, socket, spawn, tls,
+};
 
 pub use app::{App, AppConfig};
 pub use body::{FileSource, Part, ReadFuture, RequestBody, RequestBodyError, ResponseBody};
@@ -61,6 +54,9 @@ pub use drain::DrainReport;
 pub use error::status_of;
 pub use fast_path::FastPaths;
 pub use limits::HttpLimits;
+pub use listener::ListenerConfig;
 pub use metrics::Metrics;
-pub use serve::{Handler, HttpConfig, HttpError, ListenerConfig, Server, ServerHandle, TlsConfig};
+pub use serve::{Handler, HttpConfig, Server, ServerHandle};
+pub use strata_transport::error::ListenError;
+pub use tls::TlsConfig;
 pub use transfer::TransferWatch;

@@ -1,24 +1,22 @@
 //! The server: its configuration, its listeners and its end.
 
 use crate::body::{RequestBody, ResponseBody};
-use crate::connection::ConnectionInfo;
+use crate::connection::{self, ConnectionInfo};
 use crate::connection_metrics::ServerMetrics;
 use crate::drain::{Connections, DrainReport};
 use crate::fast_path::FastPaths;
 use crate::lane::{Reply, SimpleRequest};
 use crate::limits::HttpLimits;
-use crate::listener::Listener;
+use crate::listener::{Accepted, Listener, ListenerConfig};
 use crate::read_budget::ReadBudget;
-use crate::spawn::spawn_scoped;
+use crate::spawn::{spawn, spawn_scoped};
 use crate::tls::Tls;
 use http::{Request, Response};
 use std::fmt;
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
-use strata_registry::Scope;
+use strata_transport::error::ListenError;
 use strata_types::FastPath;
 
 /// What answers requests.
@@ -38,6 +36,9 @@ pub trait Handler: Send + Sync + 'static {
     }
 }
 
+/// What is spoken inside TLS, the best first.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
 /// Where and under which limits to serve.
 #[derive(Debug, Clone, Default)]
 pub struct HttpConfig {
@@ -47,51 +48,6 @@ pub struct HttpConfig {
     pub limits: HttpLimits,
     /// Which fast paths may be taken.
     pub fast_paths: FastPaths,
-}
-
-/// One address to listen at.
-#[derive(Debug, Clone)]
-pub struct ListenerConfig {
-    /// Address and port; port 0 takes a free one.
-    pub address: SocketAddr,
-    /// With this the listener speaks TLS, and nothing else.
-    pub tls: Option<TlsConfig>,
-    /// Who is expected to reach it.
-    pub scope: Scope,
-}
-
-/// The files that a TLS listener proves its identity with.
-#[derive(Debug, Clone)]
-pub struct TlsConfig {
-    /// PEM file: the certificate, then the chain up to, without, the root.
-    pub certificate: PathBuf,
-    /// PEM file: the private key (PKCS#8, PKCS#1 or SEC1), not encrypted.
-    pub key: PathBuf,
-}
-
-/// Why the server cannot start, or cannot take new certificates.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HttpError {
-    /// No listener is configured.
-    #[error("no address to listen at")]
-    NoListener,
-    /// The address is taken, not allowed, or not of this machine.
-    #[error("cannot listen at {address}: {source}")]
-    Bind {
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A certificate or key cannot be used.
-    #[error("cannot use {} for TLS: {reason}", path.display())]
-    Tls {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
 }
 
 /// A server that is bound and not yet serving.
@@ -115,15 +71,15 @@ impl<H: Handler> Server<H> {
     /// [`run`](Self::run). Needs a tokio runtime.
     ///
     /// # Errors
-    /// [`HttpError`], naming the address or file.
-    pub fn bind(config: &HttpConfig, handler: Arc<H>) -> Result<Self, HttpError> {
+    /// [`ListenError`], naming the address or file.
+    pub fn bind(config: &HttpConfig, handler: Arc<H>) -> Result<Self, ListenError> {
         if config.listeners.is_empty() {
-            return Err(HttpError::NoListener);
+            return Err(ListenError::NoListener);
         }
         let listeners = config
             .listeners
             .iter()
-            .map(|listener| Listener::bind(listener, config.fast_paths))
+            .map(|listener| Listener::bind(listener, &PROTOCOLS, config.fast_paths.local_unpaced))
             .collect::<Result<Vec<_>, _>>()?;
         let metrics = ServerMetrics {
             listeners: listeners.iter().map(|listener| Arc::clone(&listener.metrics)).collect(),
@@ -180,11 +136,23 @@ impl<H: Handler> Server<H> {
         let watch = self.watch_certificates();
         let Self { listeners, shared } = self;
         let watching = watch.map(spawn_scoped);
-        let accepting: Vec<_> =
-            listeners.into_iter().map(|listener| spawn_scoped(listener.run(Arc::clone(&shared)))).collect();
+        let accepting: Vec<_> = listeners
+            .into_iter()
+            .map(|listener| spawn_scoped(accept(listener, Arc::clone(&shared))))
+            .collect();
         shutdown.await;
         drop((accepting, watching));
         shared.connections.drain(shared.limits.drain).await
+    }
+}
+
+/// Accepts and serves connections for ever.
+async fn accept<H: Handler>(mut listener: Listener, shared: Arc<Shared<H>>) {
+    loop {
+        let Accepted { stream, peer, slot } = listener.accept(&shared.connections).await;
+        let (tls, metrics) = (listener.tls.clone(), Arc::clone(&listener.metrics));
+        let from = connection::Accepted { peer, scope: listener.scope, tls };
+        spawn(connection::serve(Arc::clone(&shared), stream, from, metrics, slot));
     }
 }
 
@@ -211,8 +179,8 @@ impl ServerHandle {
     /// stay as they are. Reads files: not for a hot path.
     ///
     /// # Errors
-    /// The first [`HttpError::Tls`]; that listener keeps its old certificate, the others are re-read all the same.
-    pub fn reload_tls(&self) -> Result<usize, HttpError> {
+    /// The first [`ListenError::Tls`]; that listener keeps its old certificate, the others are re-read all the same.
+    pub fn reload_tls(&self) -> Result<usize, ListenError> {
         let mut first_error = None;
         for tls in &self.tls {
             if let Err(error) = tls.reload() {

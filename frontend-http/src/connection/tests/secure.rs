@@ -3,7 +3,8 @@
 use super::client::Client;
 use super::server::{Offered, PlainFile, TestServer, eventually, hex, quick, random, random_file};
 use crate::limits::HttpLimits;
-use crate::serve::{HttpConfig, HttpError, ListenerConfig, Server, TlsConfig};
+use crate::serve::{HttpConfig, Server};
+use crate::{ListenError, ListenerConfig, TlsConfig};
 use bytes::Bytes;
 use http::{Request, Version};
 use http_body_util::{BodyExt, Full};
@@ -367,10 +368,10 @@ async fn unusable_identities_are_named_at_the_start() {
     let identity = Identity::new();
     let other = Identity::new();
     let missing = TlsConfig { key: identity.dir.path().join("missing"), ..identity.config.clone() };
-    let HttpError::Tls { path, .. } = bind(&missing) else { panic!("not an error of TLS") };
+    let ListenError::Tls { path, .. } = bind(&missing) else { panic!("not an error of TLS") };
     assert_eq!(path, missing.key);
     let mixed = TlsConfig { key: other.config.key.clone(), ..identity.config.clone() };
-    assert!(matches!(bind(&mixed), HttpError::Tls { .. }));
+    assert!(matches!(bind(&mixed), ListenError::Tls { .. }));
     let swapped = TlsConfig { certificate: identity.config.key.clone(), ..identity.config.clone() };
     assert!(bind(&swapped).to_string().contains("no certificate"), "{}", bind(&swapped));
 }
@@ -409,7 +410,7 @@ async fn one_server_listens_at_several_addresses() {
 
     let none = HttpConfig { listeners: Vec::new(), ..HttpConfig::default() };
     let app = Arc::new(super::server::TestApp::default());
-    assert!(matches!(Server::bind(&none, app).unwrap_err(), HttpError::NoListener));
+    assert!(matches!(Server::bind(&none, app).unwrap_err(), ListenError::NoListener));
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ impl<'a> Authorization<'a> {
 }
 
 /// The token of a field that seems to hold one, not looked at any further: to be looked for among those that were verified.
-pub(crate) fn token_to_find(field: &[u8]) -> Option<&str> {
+pub fn token_to_find(field: &[u8]) -> Option<&str> {
     const SCHEME: &[u8] = b"bearer ";
     let (scheme, token) = field.split_at_checked(SCHEME.len())?;
     if scheme.eq_ignore_ascii_case(SCHEME) { std::str::from_utf8(token).ok() } else { None }

@@ -16,7 +16,7 @@ const GIVE_WAY_AFTER: Duration = Duration::from_millis(500);
 
 /// What is to be done with a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// Finish what is in flight, take nothing new.
     Finish(Option<Expiry>),
     /// Drop it now.
@@ -25,7 +25,7 @@ pub(super) enum Verdict {
 
 /// Watches over one connection.
 #[derive(Debug)]
-pub(super) struct Overseer {
+pub struct Overseer {
     activity: Arc<Activity>,
     limits: HttpLimits,
     signal: watch::Receiver<Signal>,
@@ -36,19 +36,21 @@ pub(super) struct Overseer {
 }
 
 impl Overseer {
-    pub(super) fn new(activity: Arc<Activity>, limits: HttpLimits, signal: watch::Receiver<Signal>) -> Self {
+    /// Watches over the connection with these notes.
+    pub fn new(activity: Arc<Activity>, limits: HttpLimits, signal: watch::Receiver<Signal>) -> Self {
         let timer = Box::pin(sleep_until(Instant::now() + check_interval(&limits)));
         let relief_seen = signal.borrow().relief;
         Self { activity, limits, signal, relief_seen, finishing: false, timer }
     }
 
-    pub(super) fn limits(&self) -> &HttpLimits {
+    /// The limits of the connection.
+    pub fn limits(&self) -> &HttpLimits {
         &self.limits
     }
 
     /// Waits until something is to be done. After `Finish` the next verdict can only be `Abort`. To be polled again after
     /// every step of the connection, in the connection's own task.
-    pub(super) async fn next(&mut self) -> Verdict {
+    pub async fn next(&mut self) -> Verdict {
         loop {
             if let Some(verdict) = self.told() {
                 return verdict;
@@ -79,7 +81,7 @@ impl Overseer {
     }
 
     /// Waits until the server stops.
-    pub(super) async fn draining(&mut self) {
+    pub async fn draining(&mut self) {
         // An error means that the server itself is gone.
         let _ = self.signal.wait_for(|signal| signal.phase >= Phase::Draining).await;
     }

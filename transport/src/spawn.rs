@@ -7,18 +7,18 @@ use std::future::Future;
 use tokio::task::AbortHandle;
 
 /// Starts a task.
-pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+pub fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     drop(tokio::spawn(task));
 }
 
 /// Starts a task that ends when the returned value is dropped.
-pub(crate) fn spawn_scoped(task: impl Future<Output = ()> + Send + 'static) -> Scoped {
+pub fn spawn_scoped(task: impl Future<Output = ()> + Send + 'static) -> Scoped {
     Scoped(tokio::spawn(task).abort_handle())
 }
 
 /// Ends its task on drop.
 #[derive(Debug)]
-pub(crate) struct Scoped(AbortHandle);
+pub struct Scoped(AbortHandle);
 
 impl Drop for Scoped {
     fn drop(&mut self) {
@@ -28,7 +28,7 @@ impl Drop for Scoped {
 
 /// Starts the streams of an HTTP/2 connection as tasks. A stream's task ends with its stream: hyper resets both together.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct StreamExecutor;
+pub struct StreamExecutor;
 
 impl<F> Executor<F> for StreamExecutor
 where

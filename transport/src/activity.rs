@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 /// Why a connection is ended by the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Expiry {
+pub enum Expiry {
     /// Nothing was asked for and nothing moved for `idle-timeout`.
     Idle,
     /// A request's head was begun and not finished within `header-timeout`.
@@ -24,18 +24,18 @@ pub(crate) enum Expiry {
 }
 
 /// How long a connection that was told to end may take to say good-bye: flush, TLS close, read what is still coming.
-pub(crate) const CLOSING_MAX: Duration = Duration::from_secs(5);
+pub const CLOSING_MAX: Duration = Duration::from_secs(5);
 
 /// How much longer a stall on one stream of HTTP/2 may last than one of a whole connection. A client opens its window in large
 /// steps and frames arrive whole, so that a slow stream that moves may show nothing for long.
-pub(crate) const STREAM_PATIENCE: u32 = 5;
+pub const STREAM_PATIENCE: u32 = 5;
 
 /// Stands for "not now" in the stamps below; real stamps start at 1.
 const NEVER: u64 = 0;
 
 /// The notes of one connection. Stamps are milliseconds since `start`, plus one.
 #[derive(Debug)]
-pub(crate) struct Activity {
+pub struct Activity {
     start: Instant,
     multiplexed: AtomicBool,
     in_flight: AtomicUsize,
@@ -55,7 +55,7 @@ pub(crate) struct Activity {
 
 impl Activity {
     /// A connection that has just been accepted.
-    pub(crate) fn new() -> Arc<Self> {
+    pub fn new() -> Arc<Self> {
         Arc::new(Self {
             start: Instant::now(),
             multiplexed: AtomicBool::new(false),
@@ -76,19 +76,19 @@ impl Activity {
     }
 
     /// HTTP/2: reads need not be requests, and a response can stall while the socket is free.
-    pub(crate) fn set_multiplexed(&self) {
+    pub fn set_multiplexed(&self) {
         self.multiplexed.store(true, Relaxed);
         self.header_since.store(NEVER, Relaxed);
     }
 
     /// The handshake is over: from here on reads are requests.
-    pub(crate) fn begin(&self) {
+    pub fn begin(&self) {
         self.header_since.store(NEVER, Relaxed);
         self.moved.store(self.now(), Relaxed);
     }
 
     /// Bytes came in.
-    pub(crate) fn read(&self) {
+    pub fn read(&self) {
         let now = self.now();
         self.moved.store(now, Relaxed);
         self.received.store(now, Relaxed);
@@ -101,7 +101,7 @@ impl Activity {
     }
 
     /// Bytes went out.
-    pub(crate) fn wrote(&self) {
+    pub fn wrote(&self) {
         let now = self.now();
         self.moved.store(now, Relaxed);
         self.written.store(now, Relaxed);
@@ -109,7 +109,7 @@ impl Activity {
     }
 
     /// The peer's buffers are full. Returns whether that is new.
-    pub(crate) fn write_blocked(&self) -> bool {
+    pub fn write_blocked(&self) -> bool {
         let is_new = self.blocked_since.load(Relaxed) == NEVER;
         if is_new {
             self.blocked_since.store(self.now(), Relaxed);
@@ -118,7 +118,7 @@ impl Activity {
     }
 
     /// The peer's buffers are still full, but it has taken something since that was last said.
-    pub(crate) fn write_creeps(&self) {
+    pub fn write_creeps(&self) {
         let now = self.now();
         self.moved.store(now, Relaxed);
         self.written.store(now, Relaxed);
@@ -126,17 +126,17 @@ impl Activity {
     }
 
     /// When bytes last came in.
-    pub(crate) fn received_at(&self) -> Instant {
+    pub fn received_at(&self) -> Instant {
         self.at(self.received.load(Relaxed))
     }
 
     /// See [`set_multiplexed`](Self::set_multiplexed).
-    pub(crate) fn is_multiplexed(&self) -> bool {
+    pub fn is_multiplexed(&self) -> bool {
         self.multiplexed.load(Relaxed)
     }
 
     /// A whole exchange, from the request's first byte to the answer's last, has just taken place.
-    pub(crate) fn exchanged(&self) {
+    pub fn exchanged(&self) {
         let now = self.now();
         self.moved.store(now, Relaxed);
         self.received.store(now, Relaxed);
@@ -146,7 +146,7 @@ impl Activity {
     }
 
     /// Whether all that was to be written was handed to the kernel.
-    pub(crate) fn set_flushed(&self, flushed: bool) {
+    pub fn set_flushed(&self, flushed: bool) {
         self.flushed.store(flushed, Relaxed);
     }
 
@@ -154,7 +154,7 @@ impl Activity {
     /// mean to go on.
     // INVARIANT: a connection that is taken back from hyper too early would read the rest of a body as a request. So a request
     // with a body never makes it so, whatever became of the body, unless its last byte was read past hyper.
-    pub(crate) fn is_between_requests(&self) -> bool {
+    pub fn is_between_requests(&self) -> bool {
         (self.returnable.load(Relaxed) || self.intake.is_done())
             && self.flushed.load(Relaxed)
             && self.in_flight.load(Relaxed) == 0
@@ -162,28 +162,28 @@ impl Activity {
     }
 
     /// Whether the connection goes on after the exchange that has just ended.
-    pub(crate) fn is_going_on(&self) -> bool {
+    pub fn is_going_on(&self) -> bool {
         self.returnable.load(Relaxed) && self.closing_since.load(Relaxed) == NEVER
     }
 
     /// The body of the request was read to its end past hyper, on a connection that may go on.
-    pub(crate) fn set_passed(&self) {
+    pub fn set_passed(&self) {
         self.returnable.store(true, Relaxed);
     }
 
     /// Who reads from the socket.
-    pub(crate) const fn intake(&self) -> &Intake {
+    pub const fn intake(&self) -> &Intake {
         &self.intake
     }
 
     /// The answer says that the connection is to end.
-    pub(crate) fn set_last(&self) {
+    pub fn set_last(&self) {
         self.returnable.store(false, Relaxed);
     }
 
     /// A request's head is complete; the exchange lasts as long as the returned value. `returnable`: after it the connection is
     /// [between requests](Self::is_between_requests).
-    pub(crate) fn request(self: &Arc<Self>, returnable: bool) -> InFlight {
+    pub fn request(self: &Arc<Self>, returnable: bool) -> InFlight {
         self.returnable.store(returnable, Relaxed);
         // Its answer is still to come, whatever has left before.
         self.flushed.store(false, Relaxed);
@@ -195,34 +195,34 @@ impl Activity {
     }
 
     /// A request's body was given up before its end: more bytes of it may be on their way.
-    pub(crate) fn leave_body_unread(&self) {
+    pub fn leave_body_unread(&self) {
         self.unread_body.store(true, Relaxed);
     }
 
     /// Whether to read on for a while after the last byte was written, so that the peer gets to see the answer.
-    pub(crate) fn has_unread_body(&self) -> bool {
+    pub fn has_unread_body(&self) -> bool {
         self.unread_body.load(Relaxed) && !self.is_multiplexed()
     }
 
     /// The connection was told to end.
-    pub(crate) fn closing(&self) {
+    pub fn closing(&self) {
         if self.closing_since.load(Relaxed) == NEVER {
             self.closing_since.store(self.now(), Relaxed);
         }
     }
 
     /// The socket shall be reset when it is closed: whatever the peer did not take is thrown away.
-    pub(crate) fn set_reset(&self) {
+    pub fn set_reset(&self) {
         self.reset.store(true, Relaxed);
     }
 
     /// See [`set_reset`](Self::set_reset).
-    pub(crate) fn is_reset(&self) -> bool {
+    pub fn is_reset(&self) -> bool {
         self.reset.load(Relaxed)
     }
 
     /// Whether the connection waits for a request, and has done so for at least `since`.
-    pub(crate) fn is_idle_for(&self, since: Duration) -> bool {
+    pub fn is_idle_for(&self, since: Duration) -> bool {
         self.in_flight.load(Relaxed) == 0
             && self.header_since.load(Relaxed) == NEVER
             && self.blocked_since.load(Relaxed) == NEVER
@@ -230,7 +230,7 @@ impl Activity {
     }
 
     /// When the connection must be ended and why, if nothing happens until then. `None` while it waits for the server itself.
-    pub(crate) fn deadline(&self, limits: &HttpLimits) -> Option<(Instant, Expiry)> {
+    pub fn deadline(&self, limits: &HttpLimits) -> Option<(Instant, Expiry)> {
         let closing = self.closing_since.load(Relaxed);
         let blocked = self.blocked_since.load(Relaxed);
         let header = self.header_since.load(Relaxed);
@@ -269,14 +269,14 @@ fn millis(duration: Duration) -> u64 {
 
 /// One exchange between the arrival of its head and the last byte of its answer.
 #[derive(Debug)]
-pub(crate) struct InFlight {
+pub struct InFlight {
     activity: Arc<Activity>,
     responding: bool,
 }
 
 impl InFlight {
     /// The answer's head is on its way: from here on the peer must take bytes.
-    pub(crate) fn respond(&mut self) {
+    pub fn respond(&mut self) {
         if !self.responding {
             self.responding = true;
             // The peer's time starts now, not when it last took a byte of an earlier answer.

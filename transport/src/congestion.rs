@@ -23,13 +23,13 @@ const PACED: &str = "bbr";
 
 /// What connections from elsewhere get back. Exists only where the system's choice paces.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Paced {
+pub struct Paced {
     algorithm: String,
 }
 
 impl Paced {
     /// The system's choice, if it paces and can be left and taken up again by this process.
-    pub(crate) fn find() -> Option<Self> {
+    pub fn find() -> Option<Self> {
         Self::of(&system_choice().ok()?)
     }
 
@@ -47,7 +47,7 @@ impl Paced {
     ///
     /// # Errors
     /// What the system says; then nothing has changed.
-    pub(crate) fn prepare(listener: impl AsFd) -> io::Result<()> {
+    pub fn prepare(listener: impl AsFd) -> io::Result<()> {
         Ok(set_tcp_congestion(listener, UNPACED)?)
     }
 
@@ -56,12 +56,7 @@ impl Paced {
     ///
     /// # Errors
     /// What the system says. The connection works nevertheless.
-    pub(crate) fn settle(
-        &self,
-        connection: impl AsFd,
-        peer: SocketAddr,
-        local: SocketAddr,
-    ) -> io::Result<()> {
+    pub fn settle(&self, connection: impl AsFd, peer: SocketAddr, local: SocketAddr) -> io::Result<()> {
         // A route may have a choice of its own: that stays.
         if !is_same_machine(peer, local) && tcp_congestion(&connection)? == UNPACED {
             set_tcp_congestion(&connection, &self.algorithm)?;
@@ -86,7 +81,7 @@ fn system_choice() -> io::Result<String> {
 }
 
 /// What becomes of it, where it is `wanted`.
-pub(crate) fn fast_path(wanted: bool) -> FastPath {
+pub fn fast_path(wanted: bool) -> FastPath {
     if !wanted {
         return FastPath::switched_off(SETTING);
     }

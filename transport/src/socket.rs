@@ -1,8 +1,8 @@
 //! A TCP socket that counts what moves and notes when it moves. Under every kind of connection.
 
 use crate::activity::Activity;
-use crate::connection_metrics::ListenerMetrics;
 use crate::intake::Gate;
+use crate::metrics::ListenerMetrics;
 use rustix::net::sockopt::set_tcp_cork;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use socket2::SockRef;
@@ -20,7 +20,7 @@ const DISCARD_MAX: usize = 16 << 20;
 
 /// The socket of one connection.
 #[derive(Debug)]
-pub(crate) struct Socket {
+pub struct Socket {
     stream: TcpStream,
     activity: Arc<Activity>,
     metrics: Arc<ListenerMetrics>,
@@ -31,27 +31,29 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, activity: Arc<Activity>, metrics: Arc<ListenerMetrics>) -> Self {
+    /// A connection that has just been accepted.
+    pub fn new(stream: TcpStream, activity: Arc<Activity>, metrics: Arc<ListenerMetrics>) -> Self {
         Self { stream, activity, metrics, shut: false, discarded: 0, untaken: 0 }
     }
 
-    pub(crate) fn metrics(&self) -> &ListenerMetrics {
+    /// The counters of its listener.
+    pub fn metrics(&self) -> &ListenerMetrics {
         &self.metrics
     }
 
     /// Sets `SO_SNDBUF`, which the kernel otherwise tunes by itself.
-    pub(crate) fn set_send_buffer(&self, bytes: usize) {
+    pub fn set_send_buffer(&self, bytes: usize) {
         let _ = SockRef::from(&self.stream).set_send_buffer_size(bytes);
     }
 
     /// Lets the kernel hold back what does not fill a segment (`TCP_CORK`), or send it after all. Returns whether it holds back from
     /// now on.
-    pub(crate) fn set_corked(&self, corked: bool) -> bool {
+    pub fn set_corked(&self, corked: bool) -> bool {
         set_tcp_cork(&self.stream, corked).is_ok() && corked
     }
 
     /// Runs a system call that writes to the socket until it does not ask to wait.
-    pub(crate) fn poll_send(
+    pub fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
         mut call: impl FnMut(&TcpStream) -> io::Result<usize>,
@@ -82,7 +84,7 @@ impl Socket {
     ///
     /// # Errors
     /// `WouldBlock` where it takes nothing now; what the socket says.
-    pub(crate) fn send_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub fn send_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let send = || send_slices(&self.stream, slices, SendFlags::NOSIGNAL);
         let sent = self.stream.try_io(Interest::WRITABLE, send)?;
         self.metrics.bytes_sent.add(sent as u64);
@@ -90,16 +92,12 @@ impl Socket {
     }
 
     /// Notes that whoever writes has more to write.
-    pub(crate) fn set_unflushed(&self) {
+    pub fn set_unflushed(&self) {
         self.activity.set_flushed(false);
     }
 
     /// Reads what has come. Leaves it to the caller to note that something moved.
-    pub(crate) fn poll_receive(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    pub fn poll_receive(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         self.metrics.bytes_received.add((buffer.filled().len() - before) as u64);
@@ -145,7 +143,10 @@ fn untaken_bytes(stream: &TcpStream) -> Option<usize> {
 }
 
 /// Writes the slices with one system call.
-pub(crate) fn send_slices(stream: &TcpStream, slices: &[IoSlice<'_>], flags: SendFlags) -> io::Result<usize> {
+///
+/// # Errors
+/// What the socket says.
+pub fn send_slices(stream: &TcpStream, slices: &[IoSlice<'_>], flags: SendFlags) -> io::Result<usize> {
     Ok(sendmsg(stream, slices, &mut SendAncillaryBuffer::default(), flags)?)
 }
 

@@ -1,6 +1,6 @@
 //! TLS of a listener: certificates from files, re-read on request while connections go on.
 
-use crate::serve::{HttpError, TlsConfig};
+use crate::error::ListenError;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
@@ -10,17 +10,23 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 use tokio_rustls::TlsAcceptor;
 
-/// What is spoken inside TLS, the best first.
-const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// The files that a TLS listener proves its identity with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// PEM file: the certificate, then the chain up to, without, the root.
+    pub certificate: PathBuf,
+    /// PEM file: the private key (PKCS#8, PKCS#1 or SEC1), not encrypted.
+    pub key: PathBuf,
+}
 
 /// The identity of one TLS listener.
 #[derive(Debug)]
-pub(crate) struct Tls {
+pub struct Tls {
     certificates: Arc<Certificates>,
     acceptor: TlsAcceptorDebug,
 }
@@ -45,11 +51,11 @@ struct Certificates {
 }
 
 impl Tls {
-    /// Reads the files.
+    /// Reads the files. `protocols` are what is spoken inside TLS, the best first.
     ///
     /// # Errors
-    /// `HttpError::Tls` if a file cannot be read, holds no PEM of its kind, or key and certificate do not belong together.
-    pub(crate) fn load(config: &TlsConfig) -> Result<Self, HttpError> {
+    /// [`ListenError::Tls`] if a file cannot be read, holds no PEM of its kind, or key and certificate do not belong together.
+    pub fn load(config: &TlsConfig, protocols: &[&[u8]]) -> Result<Self, ListenError> {
         let provider = Arc::new(default_provider());
         // Before they are read: what changes meanwhile is read again.
         let seen = Mutex::new(stamps(config));
@@ -61,13 +67,13 @@ impl Tls {
             .map_err(|error| refused(config, &error))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
-        server.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
+        server.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         server.ticketer = Ticketer::new().map_err(|error| refused(config, &error))?;
         Ok(Self { certificates, acceptor: TlsAcceptorDebug(TlsAcceptor::from(Arc::new(server))) })
     }
 
     /// Makes handshakes.
-    pub(crate) fn acceptor(&self) -> &TlsAcceptor {
+    pub fn acceptor(&self) -> &TlsAcceptor {
         &self.acceptor.0
     }
 
@@ -75,7 +81,7 @@ impl Tls {
     ///
     /// # Errors
     /// As [`load`](Self::load); then the old certificate stays.
-    pub(crate) fn reload(&self) -> Result<(), HttpError> {
+    pub fn reload(&self) -> Result<(), ListenError> {
         let certificates = &self.certificates;
         *certificates.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamps(&certificates.config);
         let fresh = Arc::new(read(&certificates.config, &certificates.provider)?);
@@ -85,7 +91,7 @@ impl Tls {
 
     /// Reads the files again where one of them has changed since. One that cannot be used, as when the key is yet to follow its
     /// certificate, is said once, and the old ones stay.
-    pub(crate) fn follow(&self) {
+    pub fn follow(&self) {
         let certificates = &self.certificates;
         let is_known = {
             let seen = certificates.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,19 +135,19 @@ fn stamps(config: &TlsConfig) -> [Option<Stamp>; 2] {
 }
 
 /// Reads and checks the two files.
-fn read(config: &TlsConfig, provider: &CryptoProvider) -> Result<CertifiedKey, HttpError> {
+fn read(config: &TlsConfig, provider: &CryptoProvider) -> Result<CertifiedKey, ListenError> {
     let chain = CertificateDer::pem_file_iter(&config.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| HttpError::Tls { path: config.certificate.clone(), reason: error.to_string() })?;
+        .map_err(|error| ListenError::Tls { path: config.certificate.clone(), reason: error.to_string() })?;
     if chain.is_empty() {
         let reason = "no certificate in it".to_owned();
-        return Err(HttpError::Tls { path: config.certificate.clone(), reason });
+        return Err(ListenError::Tls { path: config.certificate.clone(), reason });
     }
     let key = PrivateKeyDer::from_pem_file(&config.key)
-        .map_err(|error| HttpError::Tls { path: config.key.clone(), reason: error.to_string() })?;
+        .map_err(|error| ListenError::Tls { path: config.key.clone(), reason: error.to_string() })?;
     CertifiedKey::from_der(chain, key, provider).map_err(|error| refused(config, &error))
 }
 
-fn refused(config: &TlsConfig, error: &rustls::Error) -> HttpError {
-    HttpError::Tls { path: config.certificate.clone(), reason: error.to_string() }
+fn refused(config: &TlsConfig, error: &rustls::Error) -> ListenError {
+    ListenError::Tls { path: config.certificate.clone(), reason: error.to_string() }
 }

@@ -1,13 +1,11 @@
 //! One listening socket: bound, accepting, never giving up.
 
+use crate::address::Address;
 use crate::congestion::Paced;
-use crate::connection::{self, Accepted};
-use crate::connection_metrics::ListenerMetrics;
-use crate::drain::Connections;
-use crate::fast_path::FastPaths;
-use crate::serve::{Handler, HttpError, ListenerConfig, Shared};
-use crate::spawn::spawn;
-use crate::tls::Tls;
+use crate::drain::{Connections, Slot};
+use crate::error::ListenError;
+use crate::metrics::ListenerMetrics;
+use crate::tls::{Tls, TlsConfig};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -27,52 +25,78 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_s
 /// Failures to accept are logged at most this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
+/// One address to listen at.
+#[derive(Debug, Clone)]
+pub struct ListenerConfig {
+    /// Address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// With this the listener speaks TLS, and nothing else.
+    pub tls: Option<TlsConfig>,
+    /// Who is expected to reach it.
+    pub scope: Scope,
+}
+
 /// A bound listener.
 #[derive(Debug)]
-pub(crate) struct Listener {
-    pub(crate) socket: TcpListener,
-    pub(crate) address: SocketAddr,
-    pub(crate) tls: Option<Arc<Tls>>,
-    pub(crate) metrics: Arc<ListenerMetrics>,
-    scope: Scope,
+pub struct Listener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its identity, where it speaks TLS.
+    pub tls: Option<Arc<Tls>>,
+    /// Its counters.
+    pub metrics: Arc<ListenerMetrics>,
+    /// Who is expected to reach it.
+    pub scope: Scope,
+    socket: TcpListener,
+    trouble: Trouble,
     /// What connections from elsewhere get, where those from this machine get something else.
     paced: Option<Paced>,
 }
 
+/// A connection that was accepted.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The connection.
+    pub stream: TcpStream,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// Its place among those that may be open.
+    pub slot: Slot,
+}
+
 impl Listener {
-    /// Binds and listens.
+    /// Binds and listens. `protocols` are what is spoken inside TLS, the best first; `unpaced`: connections from this machine are not
+    /// paced by timers.
     ///
     /// # Errors
-    /// `HttpError::Bind` with the address, `HttpError::Tls`.
-    pub(crate) fn bind(config: &ListenerConfig, fast_paths: FastPaths) -> Result<Self, HttpError> {
-        let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new);
-        let failed = |source| HttpError::Bind { address: config.address, source };
+    /// [`ListenError::Bind`] with the address, [`ListenError::Tls`].
+    pub fn bind(config: &ListenerConfig, protocols: &[&[u8]], unpaced: bool) -> Result<Self, ListenError> {
+        let tls = config.tls.as_ref().map(|files| Tls::load(files, protocols)).transpose()?.map(Arc::new);
+        let failed = |source| ListenError::Bind { address: config.address.into(), source };
         let socket = listen(config.address).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        let paced = if fast_paths.local_unpaced { Paced::find() } else { None };
+        let paced = if unpaced { Paced::find() } else { None };
         let paced = paced.filter(|_| Paced::prepare(&socket).is_ok());
         let metrics = Arc::new(ListenerMetrics::new(address, tls.is_some()));
-        Ok(Self { socket, address, tls, metrics, scope: config.scope, paced })
+        let trouble = Trouble::default();
+        Ok(Self { address, tls, metrics, scope: config.scope, socket, trouble, paced })
     }
 
-    /// Accepts and serves connections for ever.
-    pub(crate) async fn run<H: Handler>(self, shared: Arc<Shared<H>>) {
-        let mut trouble = Trouble::default();
+    /// The next connection, once there is room for it. Never gives up.
+    pub async fn accept(&mut self, connections: &Connections) -> Accepted {
         loop {
             match self.socket.accept().await {
                 Ok((stream, peer)) => {
-                    trouble.over();
+                    self.trouble.over();
                     self.settle(&stream, peer);
-                    let slot = shared.connections.slot().await;
+                    let slot = connections.slot().await;
                     self.metrics.accepted.increment();
-                    let (tls, metrics) = (self.tls.clone(), Arc::clone(&self.metrics));
-                    let from = Accepted { peer, scope: self.scope, tls };
-                    spawn(connection::serve(Arc::clone(&shared), stream, from, metrics, slot));
+                    return Accepted { stream, peer, slot };
                 }
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
                     self.metrics.accept_errors.increment();
-                    trouble.pause(self.address, &error, &shared.connections).await;
+                    self.trouble.pause(&self.address.into(), &error, connections).await;
                 }
             }
         }
@@ -100,7 +124,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Whether accept failed because of the connection it would have returned, and the next one may be fine.
-fn is_of_the_connection(error: &io::Error) -> bool {
+pub fn is_of_the_connection(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(
@@ -122,18 +146,20 @@ fn is_of_the_connection(error: &io::Error) -> bool {
 
 /// Failures to accept in a row: out of descriptors (`EMFILE`, `ENFILE`) or memory, which pass.
 #[derive(Debug, Default)]
-struct Trouble {
+pub struct Trouble {
     pause: Option<Duration>,
     logged: Option<Instant>,
     unlogged: u64,
 }
 
 impl Trouble {
-    fn over(&mut self) {
+    /// A connection was accepted.
+    pub fn over(&mut self) {
         self.pause = None;
     }
 
-    async fn pause(&mut self, address: SocketAddr, error: &io::Error, connections: &Connections) {
+    /// Waits a while after a failure to accept, and says so in the log now and then.
+    pub async fn pause(&mut self, address: &Address, error: &io::Error, connections: &Connections) {
         if self.logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
             tracing::warn!(
                 %address,
@@ -175,13 +201,13 @@ mod tests {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut trouble = Trouble::default();
         for _ in 0..20 {
-            trouble.pause(address, &Errno::MFILE.into(), &connections).await;
+            trouble.pause(&address.into(), &Errno::MFILE.into(), &connections).await;
         }
         assert_eq!(trouble.pause, Some(PAUSE.1));
         assert!(trouble.unlogged > 0, "twenty failures within seconds are not twenty lines");
         trouble.over();
         let before = Instant::now();
-        trouble.pause(address, &Errno::MFILE.into(), &connections).await;
+        trouble.pause(&address.into(), &Errno::MFILE.into(), &connections).await;
         assert!(before.elapsed() < PAUSE.1);
     }
 }

@@ -15,7 +15,7 @@ use strata_types::FastPath;
 use tokio::net::TcpStream;
 
 /// What becomes of it, where it is `wanted`. There is nothing that a system could refuse for good.
-pub(crate) fn fast_path(wanted: bool) -> FastPath {
+pub fn fast_path(wanted: bool) -> FastPath {
     const SETTING: &str = "http.direct-bodies";
     if !wanted {
         return FastPath::switched_off(SETTING);
@@ -25,7 +25,7 @@ pub(crate) fn fast_path(wanted: bool) -> FastPath {
 
 /// Who reads from the socket of one connection.
 #[derive(Debug, Default)]
-pub(crate) struct Intake {
+pub struct Intake {
     /// Whether it is anybody but hyper: read by every poll of the socket.
     engaged: AtomicBool,
     done: AtomicBool,
@@ -57,7 +57,7 @@ enum Stage {
 
 /// What a poll of hyper for bytes gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Gate {
+pub enum Gate {
     /// What the socket has.
     Open,
     /// Nothing, for now.
@@ -72,23 +72,23 @@ impl Intake {
     }
 
     /// Whether polls for bytes have to ask [`Intake::gate`].
-    pub(crate) fn is_engaged(&self) -> bool {
+    pub fn is_engaged(&self) -> bool {
         self.engaged.load(Relaxed)
     }
 
     /// Whether a body was read to its end past hyper.
-    pub(crate) fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         self.done.load(Relaxed)
     }
 
     /// Asks for the socket. To be called when all that hyper has delivered was taken; the task has to be polled once more.
-    pub(crate) fn want(&self) {
+    pub fn want(&self) {
         self.state().stage = Stage::Wanted;
         self.engaged.store(true, Relaxed);
     }
 
     /// Decides over a poll of hyper for bytes of a body: it has none left then.
-    pub(crate) fn gate(&self, cx: &Context<'_>, socket: &TcpStream) -> Gate {
+    pub fn gate(&self, cx: &Context<'_>, socket: &TcpStream) -> Gate {
         let mut state = self.state();
         if matches!(state.stage, Stage::Wanted) {
             match duplicate(socket) {
@@ -109,7 +109,7 @@ impl Intake {
     }
 
     /// The socket, once it is offered. From here on hyper gets nothing.
-    pub(crate) fn take(&self) -> Option<TcpStream> {
+    pub fn take(&self) -> Option<TcpStream> {
         let mut state = self.state();
         match std::mem::take(&mut state.stage) {
             Stage::Offered(handle) => {
@@ -124,13 +124,13 @@ impl Intake {
     }
 
     /// The body was read to its end.
-    pub(crate) fn finish(&self, incoming: Option<Incoming>) {
+    pub fn finish(&self, incoming: Option<Incoming>) {
         self.state().stage = Stage::Done(incoming);
         self.done.store(true, Relaxed);
     }
 
     /// The body is given up before its end. Where nothing was read past hyper, hyper goes on.
-    pub(crate) fn abandon(&self) {
+    pub fn abandon(&self) {
         let mut state = self.state();
         match state.stage {
             Stage::Wanted | Stage::Offered(_) => {
@@ -146,7 +146,7 @@ impl Intake {
     }
 
     /// Gives the socket back to whoever has the connection next.
-    pub(crate) fn reset(&self) {
+    pub fn reset(&self) {
         if self.engaged.swap(false, Relaxed) {
             self.done.store(false, Relaxed);
             let last = std::mem::take(&mut *self.state());

@@ -1,13 +1,13 @@
 //! Counters of listeners and connections: plain atomics, written by the connection side, rendered by `/metrics`.
 
-use std::net::SocketAddr;
+use crate::address::Address;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The counters of one listener. All count from the start of the process except `open`.
 #[derive(Debug)]
 pub struct ListenerMetrics {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Whether it speaks TLS.
     pub tls: bool,
     /// Connections accepted.
@@ -40,9 +40,9 @@ pub struct ListenerMetrics {
 
 impl ListenerMetrics {
     /// All zero.
-    pub(crate) fn new(address: SocketAddr, tls: bool) -> Self {
+    pub fn new(address: impl Into<Address>, tls: bool) -> Self {
         Self {
-            address,
+            address: address.into(),
             tls,
             accepted: Counter::default(),
             open: Counter::default(),
@@ -78,15 +78,18 @@ impl Counter {
         self.0.load(Relaxed)
     }
 
-    pub(crate) fn add(&self, by: u64) {
+    /// Adds to it.
+    pub fn add(&self, by: u64) {
         self.0.fetch_add(by, Relaxed);
     }
 
-    pub(crate) fn increment(&self) {
+    /// Adds one.
+    pub fn increment(&self) {
         self.add(1);
     }
 
-    pub(crate) fn decrement(&self) {
+    /// Takes one away.
+    pub fn decrement(&self) {
         self.0.fetch_sub(1, Relaxed);
     }
 }

@@ -16,15 +16,16 @@ const CUT_MAX: Duration = Duration::from_secs(2);
 
 /// What all connections are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Signal {
-    pub(crate) phase: Phase,
+pub struct Signal {
+    /// Where the server stands.
+    pub phase: Phase,
     /// Grows whenever connections that are idle should make room.
-    pub(crate) relief: u64,
+    pub relief: u64,
 }
 
 /// Where the server stands between start and end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
+pub enum Phase {
     /// Requests are welcome.
     Serving,
     /// Requests in flight are finished, no more are taken.
@@ -46,7 +47,7 @@ pub struct DrainReport {
 
 /// The account of open connections.
 #[derive(Debug)]
-pub(crate) struct Connections {
+pub struct Connections {
     max: u32,
     slots: Arc<Semaphore>,
     signal: watch::Sender<Signal>,
@@ -55,13 +56,13 @@ pub(crate) struct Connections {
 
 /// The right of one connection to be open.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub struct Slot {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Connections {
     /// An account of at most `max` connections, at least one.
-    pub(crate) fn new(max: usize) -> Self {
+    pub fn new(max: usize) -> Self {
         let max = u32::try_from(max.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         Self {
             max,
@@ -72,12 +73,12 @@ impl Connections {
     }
 
     /// What this connection is told from now on.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<Signal> {
+    pub fn subscribe(&self) -> watch::Receiver<Signal> {
         self.signal.subscribe()
     }
 
     /// Waits until one more connection may be served, and makes idle ones give way meanwhile.
-    pub(crate) async fn slot(&self) -> Slot {
+    pub async fn slot(&self) -> Slot {
         if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
             return Slot { _permit: Some(permit) };
         }
@@ -95,12 +96,12 @@ impl Connections {
     }
 
     /// Asks connections that are idle to end.
-    pub(crate) fn relieve(&self) {
+    pub fn relieve(&self) {
         self.signal.send_modify(|signal| signal.relief += 1);
     }
 
     /// Ends all connections: the idle ones now, the others when their requests are done or `allowed` has passed.
-    pub(crate) async fn drain(&self, allowed: Duration) -> DrainReport {
+    pub async fn drain(&self, allowed: Duration) -> DrainReport {
         let start = Instant::now();
         let open = self.open();
         self.signal.send_modify(|signal| signal.phase = Phase::Draining);

@@ -4,7 +4,6 @@
 //! A field that anybody can write is believed only from networks that the operator has named, and the addresses of
 //! `X-Forwarded-For` are read from the right: what stands left of the first one that is no trusted proxy was written by a client.
 
-use crate::connection::ConnectionInfo;
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
@@ -21,29 +20,30 @@ const HOPS_MAX: usize = 32;
 
 /// The networks of proxies that are believed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Proxies(Vec<IpNet>);
+pub struct Proxies(Vec<IpNet>);
 
 /// Where a request comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origin {
+pub struct Origin {
     /// The client's address, as far as it is known.
-    pub(crate) remote: IpAddr,
+    pub remote: IpAddr,
     /// Whether the client speaks TLS.
-    pub(crate) is_secure: bool,
+    pub is_secure: bool,
     /// Host, and port where it names one, that the client has asked.
-    pub(crate) host: Option<Authority>,
+    pub host: Option<Authority>,
 }
 
 impl Origin {
     /// Scheme and host that the client reaches this server by; `None` where it names no host.
-    pub(crate) fn url(&self) -> Option<String> {
+    pub fn url(&self) -> Option<String> {
         let scheme = if self.is_secure { "https" } else { "http" };
         self.host.as_ref().map(|host| format!("{scheme}://{host}"))
     }
 }
 
 impl Proxies {
-    pub(crate) fn new(networks: Vec<IpNet>) -> Self {
+    /// These networks.
+    pub fn new(networks: Vec<IpNet>) -> Self {
         Self(networks)
     }
 
@@ -52,17 +52,16 @@ impl Proxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Where a request with these header fields comes from.
-    pub(crate) fn origin(&self, connection: &ConnectionInfo, parts: &Parts) -> Origin {
-        let peer = connection.peer.ip();
+    /// Where a request with these header fields comes from, which came by a connection from `peer`, with TLS or without.
+    pub fn origin(&self, peer: IpAddr, tls: bool, parts: &Parts) -> Origin {
         let asked = parts.uri.authority().cloned().or_else(|| host(last(&parts.headers, &HOST)?));
         if !self.trusts(peer) {
-            return Origin { remote: peer, is_secure: connection.tls, host: asked };
+            return Origin { remote: peer, is_secure: tls, host: asked };
         }
         let is_secure = match last(&parts.headers, &FORWARDED_PROTO) {
             Some(scheme) if scheme.eq_ignore_ascii_case("https") => true,
             Some(scheme) if scheme.eq_ignore_ascii_case("http") => false,
-            _ => connection.tls,
+            _ => tls,
         };
         let host = last(&parts.headers, &FORWARDED_HOST).and_then(host).or(asked);
         Origin { remote: self.client(peer, &parts.headers), is_secure, host }
@@ -113,15 +112,13 @@ mod tests {
 
     /// `remote scheme://host` of a request from `peer` with these fields.
     fn seen(peer: &str, fields: &[(&str, &str)]) -> String {
-        let mut connection = ConnectionInfo::detached();
-        connection.peer = SocketAddr::new(peer.parse().unwrap(), 9);
         let mut request = Request::builder().header("host", "inside:5000");
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let networks = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"].map(|network| network.parse().unwrap());
-        let origin = Proxies::new(networks.to_vec()).origin(&connection, &parts);
+        let origin = Proxies::new(networks.to_vec()).origin(peer.parse().unwrap(), false, &parts);
         format!("{} {}", origin.remote, origin.url().unwrap())
     }
 

@@ -125,7 +125,7 @@ impl FrameMeter {
 
 /// The stream of an HTTP/2 connection whose frames are counted.
 #[derive(Debug)]
-pub(crate) struct Metered<S> {
+pub struct Metered<S> {
     stream: S,
     meter: FrameMeter,
     activity: Arc<Activity>,
@@ -133,7 +133,7 @@ pub(crate) struct Metered<S> {
 
 impl<S> Metered<S> {
     /// Counts from the client's preface on.
-    pub(crate) fn new(stream: S, activity: Arc<Activity>) -> Self {
+    pub fn new(stream: S, activity: Arc<Activity>) -> Self {
         Self { stream, meter: FrameMeter::new(), activity }
     }
 

@@ -9,18 +9,18 @@ const BYTES_MAX: usize = 128;
 
 /// Makes request ids. One per process.
 #[derive(Debug)]
-pub(crate) struct RequestIds {
+pub struct RequestIds {
     next: AtomicU64,
 }
 
 impl RequestIds {
     /// `seed` should differ from start to start, so that the logs of two runs do not share ids.
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self { next: AtomicU64::new(seed) }
     }
 
     /// Takes over `given` if it is 1 to 128 of the characters `A-Z a-z 0-9 . _ - : / + =`, else makes an id.
-    pub(crate) fn take(&self, given: Option<&[u8]>) -> Arc<str> {
+    pub fn take(&self, given: Option<&[u8]>) -> Arc<str> {
         given.and_then(sane).map_or_else(|| self.fresh(), Arc::from)
     }
 
