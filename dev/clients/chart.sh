@@ -39,3 +39,16 @@ check 'pulls it back byte for byte' pull
 check 'templates straight from the registry' template
 check 'lists versions to find the newest' newest
 check 'pushes it again' again
+
+# It asks the registry for what it has pushed, before it puts the tag.
+reads_back=yes
+log_in() { "$tool" registry login "$ACCOUNTS_REGISTRY" --plain-http --username "$1" --password-stdin; }
+log_out() { "$tool" registry logout "$ACCOUNTS_REGISTRY"; }
+send() { "$tool" push "$WORK/packed/demo-$version.tgz" "oci://$ACCOUNTS_REGISTRY/$1" --plain-http; }
+fetch() {
+  rm -rf "$WORK/fetched"
+  mkdir "$WORK/fetched"
+  "$tool" pull "oci://$ACCOUNTS_REGISTRY/$1/demo" --version "$version" --plain-http --destination "$WORK/fetched"
+  cmp "$WORK/packed/demo-$version.tgz" "$WORK/fetched/demo-$version.tgz"
+}
+. "$clients_dir/login.sh"

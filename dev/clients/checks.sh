@@ -1,14 +1,15 @@
 # shellcheck shell=bash
 # What every client test shares: checks with a verdict line each, comparisons with the fixtures, the cutting proxy.
 # Sourced by the files of this folder that are named after a client; dev/clients/run starts those and sets
-#   REGISTRY  HOST:PORT of the server       FIXTURES  the folder that dev/clients/fixtures filled
+#   REGISTRY  HOST:PORT of the open server  FIXTURES  the folder that dev/clients/fixtures filled
 #   WORK      a folder of the client's own  RESULTS   the file that takes one word per check
+#   ACCOUNTS_REGISTRY, ACCOUNTS_ADMIN         HOST:PORT of the server with accounts, ID:SECRET of its administrator's key
 set -euo pipefail
 clients_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=../tools.sh
 . "$clients_dir/../tools.sh"
 client=$(basename "$0")
-: "${REGISTRY:?}" "${FIXTURES:?}" "${WORK:?}" "${RESULTS:?}"
+: "${REGISTRY:?}" "${ACCOUNTS_REGISTRY:?}" "${ACCOUNTS_ADMIN:?}" "${FIXTURES:?}" "${WORK:?}" "${RESULTS:?}"
 cut_address=''
 
 # check NAME COMMAND…: runs it in a subshell that stops at the first error; prints the verdict, and what was said when it failed.
@@ -102,6 +103,16 @@ same_layout() {
   while read -r digest _; do
     cmp "$FIXTURES/$1/blobs/sha256/${digest#sha256:}" "$2/blobs/sha256/${digest#sha256:}"
   done <"$FIXTURES/$1.list"
+}
+
+# same_files TAR: every regular file of an exported container is what the fixtures' root file system has.
+same_files() {
+  rm -rf "$WORK/exported"
+  mkdir -p "$WORK/exported" "$WORK/rootfs"
+  tar -xf "$1" -C "$WORK/exported"
+  tar -xf "$FIXTURES/rootfs.tar" -C "$WORK/rootfs"
+  local file
+  for file in bin/busybox etc/passwd etc/strata; do cmp "$WORK/rootfs/$file" "$WORK/exported/$file"; done
 }
 
 fixture_digest() { cat "$FIXTURES/$1.digest"; }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # set by the files that source this
+# shellcheck disable=SC2154,SC2034  # set by the files that source this, or read by login.sh
 # What both cosign versions must do with keys on disk and no network: no transparency log, no trust roots to fetch.
 # Sourced by cosign2 and cosign3, which set `tool`, the sign flags and the verify flags.
 export COSIGN_PASSWORD=secret
@@ -34,3 +34,25 @@ check 'verifies' verify
 check 'does not verify with a key of somebody else' stranger
 check 'attests and verifies the attestation' attest
 check 'shows the tree of signatures' tree
+
+# Its login writes down what it is given and asks nobody. There is no logout: Docker's file of credentials is Cosign's as well.
+log_in_asks=no
+# What it signs it reads first.
+reads_back=yes
+log_in() { "$tool" login "$ACCOUNTS_REGISTRY" --username "$1" --password-stdin; }
+log_out() { rm -f "$HOME/.docker/config.json"; }
+save() { "$tool" save --allow-http-registry --dir "$1" "$2"; }
+send() {
+  [ -e "$WORK/saved" ] || save "$WORK/saved" "$REGISTRY/$client/unsigned:v1"
+  "$tool" load --allow-http-registry --dir "$WORK/saved" "$ACCOUNTS_REGISTRY/$1:v1"
+  image=$ACCOUNTS_REGISTRY/$1@$(fixture_digest image)
+  sign
+}
+fetch() {
+  rm -rf "$WORK/fetched"
+  save "$WORK/fetched" "$ACCOUNTS_REGISTRY/$1:v1"
+  same_layout image "$WORK/fetched"
+  image=$ACCOUNTS_REGISTRY/$1@$(fixture_digest image)
+  verify
+}
+check 'has an image without signatures' seed image "$client/unsigned" v1
