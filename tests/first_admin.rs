@@ -70,9 +70,43 @@ fn a_key_that_cannot_be_kept_is_not_made() {
     let accounts = || registry!().env("STRATA_AUTH_MODE", "accounts").data(directory.path());
     let (status, log) = accounts().start_refused();
     assert!(!status.success() && log.contains("admin.key is there already"), "{log}");
+    // A key that others can read is not taken either.
+    fs::write(&kept, LEFT).expect("it can be written");
+    let (status, log) = accounts().start_refused();
+    assert!(!status.success() && log.contains("others than its owner may read it"), "{log}");
+    fs::write(&kept, "something else").expect("it can be written");
     assert_eq!(fs::read_to_string(&kept).expect("it is there"), "something else");
     fs::remove_file(&kept).expect("it can be removed");
     let registry = accounts().start();
     assert!(fs::read_to_string(&kept).expect("the key is kept").contains("strata_"));
     drop(registry);
+}
+
+/// What a start leaves that was ended when the key was written and the account was not.
+const LEFT: &str = "STRATA_KEY_ID=SKABCDEFGHIJKLMNOPQR\nSTRATA_KEY_SECRET=strata_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG\n";
+
+#[test]
+fn a_first_start_that_was_cut_short_is_gone_on_with() {
+    // Where it ended: before the file had anything in it, in the middle of it, and behind it.
+    for end in [0, 5, LEFT.len() - 1, LEFT.len()] {
+        let directory = tempfile::tempdir().expect("a directory");
+        registry!().data(directory.path()).start().stop();
+        let kept = directory.path().join("admin.key");
+        fs::write(&kept, &LEFT[..end]).expect("it can be written");
+        fs::set_permissions(&kept, fs::Permissions::from_mode(0o600)).expect("it can be changed");
+        let mut registry = registry!().env("STRATA_AUTH_MODE", "accounts").data(directory.path()).start();
+        let text = fs::read_to_string(&kept).expect("the key is kept");
+        assert_eq!(text == LEFT, end == LEFT.len(), "a whole key is taken, a torn one is replaced: {text}");
+        assert_eq!(fs::metadata(&kept).expect("it is there").permissions().mode() & 0o777, 0o600);
+        let values: Vec<&str> =
+            text.lines().filter_map(|line| line.split_once('=')).map(|(_, value)| value).collect();
+        let [id, secret] = values[..] else { panic!("two lines: {text}") };
+        for _ in 0..2 {
+            registry.endpoint().with_key(id, secret).get("/v2/").expect(200);
+            assert_eq!(registry.endpoint().with_key(id, "wrong").get("/v2/").status, 401);
+            registry.restart();
+        }
+        assert_eq!(fs::read_to_string(&kept).expect("it is there still"), text);
+        registry.stop();
+    }
 }

@@ -10,6 +10,7 @@ use crate::config::AuthMode;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
+use crate::secret::Secret;
 use std::io;
 use std::sync::Arc;
 use strata_engine::UnixMillis;
@@ -30,13 +31,15 @@ pub enum FirstAdministratorError {
 
 impl Registry {
     /// Makes the account `admin` with one key, if there are to be accounts and there is none yet; else `None`. The key is the one of the configuration, or a random
-    /// one, which `keep` is handed before anything is stored: what cannot be kept is not made. Blocks; to be called while the store is
-    /// opened, before requests are served.
+    /// one, which `keep` is handed before anything is stored: what cannot be kept is not made. A start that ended between the two has kept a
+    /// key that no account has yet: `left` finds it, and it is taken, since somebody may have read it already. Blocks; to be called while
+    /// the store is opened, before requests are served.
     ///
     /// # Errors
     /// [`FirstAdministratorError`]
     pub fn make_first_administrator(
         &self,
+        left: impl FnOnce() -> io::Result<Option<(String, Secret)>>,
         keep: impl FnOnce(&CreatedKey) -> io::Result<()>,
     ) -> std::result::Result<Option<CreatedKey>, FirstAdministratorError> {
         let is_open = self.config().auth.mode == AuthMode::Open;
@@ -45,8 +48,11 @@ impl Registry {
         }
         let now = self.engine().now();
         let new = NewKey { description: "made at the first start".to_owned(), ..NewKey::default() };
-        let chosen = self.config().auth.admin_key.as_ref();
-        let (key, secret) = match chosen {
+        let chosen = match self.config().auth.admin_key.clone() {
+            Some(given) => Some(given),
+            None => left()?,
+        };
+        let (key, secret) = match &chosen {
             Some((id, secret)) => (secrets::chosen(id, secret, new, now)?, secret.clone()),
             None => secrets::generate(new, now)?,
         };

@@ -20,7 +20,11 @@ pub(crate) fn accounts() -> RegistryConfig {
 /// A store with its first administrator.
 pub(crate) fn world() -> World {
     let world = World::with(accounts());
-    let made = world.registry.make_first_administrator(|_| panic!("the key was given")).unwrap().unwrap();
+    let made = world
+        .registry
+        .make_first_administrator(|| Ok(None), |_| panic!("the key was given"))
+        .unwrap()
+        .unwrap();
     assert_eq!((&*made.account.name, &*made.key.id), (FIRST_ACCOUNT, "the-first-key"));
     world
 }
@@ -59,20 +63,24 @@ async fn the_first_administrator_is_made_once() {
         settings.auth.admin_key = None;
         settings
     });
-    let kept = world.registry.make_first_administrator(|_| Err(std::io::Error::other("no room")));
+    let kept =
+        world.registry.make_first_administrator(|| Ok(None), |_| Err(std::io::Error::other("no room")));
     assert!(kept.unwrap_err().to_string().contains("no room"));
     assert!(world.registry.directory().account(FIRST_ACCOUNT).is_none(), "what cannot be kept is not made");
     let mut shown = None;
-    let made = world.registry.make_first_administrator(|key| {
-        shown = Some(key.clone());
-        Ok(())
-    });
+    let made = world.registry.make_first_administrator(
+        || Ok(None),
+        |key| {
+            shown = Some(key.clone());
+            Ok(())
+        },
+    );
     let made = made.unwrap().unwrap();
     assert_eq!(Some(&made), shown.as_ref());
     assert!(made.secret.expose().len() >= 43 + 7 && !format!("{made:?}").contains(made.secret.expose()));
-    assert!(world.registry.make_first_administrator(|_| Ok(())).unwrap().is_none());
+    assert!(world.registry.make_first_administrator(|| Ok(None), |_| Ok(())).unwrap().is_none());
     let world = world.reopened();
-    assert!(world.registry.make_first_administrator(|_| Ok(())).unwrap().is_none());
+    assert!(world.registry.make_first_administrator(|| Ok(None), |_| Ok(())).unwrap().is_none());
     let ctx = as_account(&world, FIRST_ACCOUNT);
     let WhoAmI::Account { account, key } = world.registry.whoami(&ctx).await.unwrap() else {
         panic!("an account")
@@ -348,7 +356,7 @@ async fn open_mode_makes_registries_and_accounts_mode_finds_them() {
     assert_eq!(names, ["default", "hy", "zz"]);
     assert!(world.registry.directory().registry("hy").is_some(), "at once");
     let world = world.reopened_with(accounts());
-    world.registry.make_first_administrator(|_| Ok(())).unwrap();
+    world.registry.make_first_administrator(|| Ok(None), |_| Ok(())).unwrap();
     let ctx = as_account(&world, FIRST_ACCOUNT);
     for name in ["busybox", "hy/a", "hy/new", "zz/x/y"] {
         let (name, content) = (repo(name), name.as_bytes());
