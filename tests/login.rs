@@ -182,6 +182,8 @@ fn forms_and_queries_that_are_not_right_are_refused() {
         (format!("{key}&grant_type=password"), 400),
         (format!("{key}&password=x"), 400),
         (key.replace("service=strata", "service=other"), 400),
+        (key.replace("&client_id=x", ""), 400),
+        (key.replace("&service=strata", ""), 400),
         (format!("{key}&scope=junk+:::+repository:../x:pull+registry:other:*"), 200),
         (format!("{key}&scope={}", "a".repeat(20_000)), 400),
         (format!("{key}&x={}", "a".repeat(100_000)), 413),
@@ -220,8 +222,14 @@ fn no_secret_is_written_down() {
     let document = document(&answer);
     let (token, refresh) = (text(&document, "token"), text(&document, "refresh_token"));
     registry.endpoint().with_token(&token).get("/v2/").expect(200);
-    post(registry.endpoint(), &format!("grant_type=refresh_token&refresh_token={refresh}"));
-    post(registry.endpoint(), &format!("grant_type=password&username={secret}&password={id}"));
+    post(
+        registry.endpoint(),
+        &format!("grant_type=refresh_token&refresh_token={refresh}&service=strata&client_id=x"),
+    );
+    post(
+        registry.endpoint(),
+        &format!("grant_type=password&username={secret}&password={id}&service=strata&client_id=x"),
+    );
     registry.endpoint().with_key(secret, id).get("/v2/");
     registry.endpoint().with_token(&format!("{token}x")).get("/v2/");
     registry.endpoint().with_key(id, &format!("{secret}x")).get("/v2/");

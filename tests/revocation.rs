@@ -51,7 +51,8 @@ impl World {
                 assert_eq!(answer.status, status, "{answer:?}");
             }
         }
-        let form = format!("grant_type=refresh_token&service=strata&refresh_token={}", self.refresh);
+        let form =
+            format!("grant_type=refresh_token&service=strata&client_id=x&refresh_token={}", self.refresh);
         let form =
             Request::post("/token").header("content-type", "application/x-www-form-urlencoded").body(form);
         assert_eq!(self.registry.endpoint().send(&form).status, refresh);

@@ -259,7 +259,15 @@ fn forms_that_are_not_right_are_refused() {
         ("grant_type=".into(), 400),
         ("grant_type=client_credentials&service=strata&client_id=x".into(), 400),
         ("grant_type=password&service=strata&client_id=x".into(), 400),
-        ("grant_type=refresh_token&refresh_token=strata_refresh_AAAA".into(), 401),
+        ("grant_type=refresh_token&refresh_token=strata_refresh_AAAA&service=strata&client_id=x".into(), 401),
+        // The service and the client are required here, the service is this one, and each stands there once.
+        (key.replace("&service=strata", ""), 400),
+        (key.replace("service=strata", "service="), 400),
+        (key.replace("&client_id=x", ""), 400),
+        (key.replace("client_id=x", "client_id="), 400),
+        (format!("{key}&service=strata"), 400),
+        (format!("{key}&service=other"), 400),
+        (format!("{key}&client_id=y"), 400),
         (format!("{key}&grant_type=password"), 400),
         (format!("{key}&password=x"), 400),
         (key.replace("service=strata", "service=other"), 400),
@@ -275,6 +283,9 @@ fn forms_that_are_not_right_are_refused() {
     let many = (0..100).map(|i| format!("&scope=repository:a{i}:pull")).collect::<Vec<_>>().concat();
     for (target, status) in [
         ("/token?service=other".to_owned(), 400),
+        ("/token?service=strata&service=other".to_owned(), 400),
+        ("/token?service=STRATA".to_owned(), 400),
+        ("/token?service=".to_owned(), 200),
         (format!("/token?service=strata{many}"), 400),
         (format!("/token?scope={}", "a".repeat(20_000)), 400),
         ("/token?scope=%ff%00&scope=&scope&scope=junk+:::+repository:../x:pull".to_owned(), 200),
@@ -282,6 +293,9 @@ fn forms_that_are_not_right_are_refused() {
     ] {
         assert_eq!(registry.endpoint().get(target.as_str()).status, status, "{target:.60}");
     }
+    let foreign = registry.endpoint().get("/token?service=registry.docker.io");
+    assert_eq!((foreign.status, foreign.error_codes()), (400, vec!["REQUEST_INVALID".to_owned()]));
+    assert!(String::from_utf8_lossy(&foreign.body).contains("for the service strata"), "{foreign:?}");
     let json = Request::post("/token").header("content-type", "application/json").body("{}");
     assert_eq!(registry.endpoint().send(&json).status, 415);
     assert_eq!(registry.endpoint().put("/token").status, 405);

@@ -2,6 +2,11 @@
 //!
 //! Both ways give the same document. A refresh token is given where it was asked for by somebody who is known; clients that have one
 //! come with `POST` from then on and never with their secret again.
+//!
+//! A token is for one service, the one of this instance, whatever was asked: it is the audience that is verified later. Who asks for another
+//! one is refused and told, as Harbor and GitLab do, rather than given a token that the other will not take. `GET` may leave the service out,
+//! as people with curl do; of `POST` the OAuth 2 document says that `service` and `client_id` are required. The id of the client need not be
+//! known, and decides nothing.
 
 use crate::authorization::Authorization;
 use crate::body::RequestBody;
@@ -63,6 +68,11 @@ pub(crate) async fn post(exchange: &Exchange<'_>, body: &mut RequestBody) -> Res
     let required = |name| one(name)?.ok_or_else(|| invalid(format!("the form has no {name}")));
     let wants_refresh = one("access_type")?.as_deref() == Some("offline");
     let scope = one("scope")?.unwrap_or_default();
+    for name in ["service", "client_id"] {
+        if required(name)?.is_empty() {
+            return Err(invalid(format!("{name} is empty")));
+        }
+    }
     match required("grant_type")?.as_ref() {
         "password" => {
             let (id, secret) = (required("username")?, required("password")?);
