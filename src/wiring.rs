@@ -193,6 +193,7 @@ async fn run(
     flush_uses(&registry).await;
     tracing::info!(open = report.open, cut = report.cut, took = ?report.took, "drained");
     registry.flush_pulled().await;
+    registry.flush_refusals().await;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Backups for operators: a hold on what the store has now, while somebody on the same machine copies it.
 
 use crate::access::InstanceAction;
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
@@ -18,7 +19,7 @@ impl Registry {
     /// [`RegistryError::OperatorsOnly`]; [`RegistryError::HoldInvalid`]; [`RegistryError::BackupsUnderWay`]; the store's condition: one that
     /// takes no writes makes no checkpoint.
     pub async fn start_backup(&self, ctx: &Context, hold: Duration) -> Result<Backup> {
-        self.authorize_instance(ctx, InstanceAction::Operate)?;
+        self.authorize_change(ctx, InstanceAction::Operate, Attempt::on_instance("backup.start", ""))?;
         check(hold)?;
         self.engine().start_backup(hold).await.map_err(|error| match error {
             EngineError::BackupsUnderWay { max } => RegistryError::BackupsUnderWay { max },
@@ -31,7 +32,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::OperatorsOnly`]; [`RegistryError::HoldInvalid`]; [`RegistryError::BackupUnknown`].
     pub async fn renew_backup(&self, ctx: &Context, id: &str, hold: Duration) -> Result<Backup> {
-        self.authorize_instance(ctx, InstanceAction::Operate)?;
+        self.authorize_change(ctx, InstanceAction::Operate, Attempt::on_instance("backup.renew", ""))?;
         check(hold)?;
         self.engine().renew_backup(id, hold).map_err(|error| unknown(id, error))
     }
@@ -41,7 +42,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::OperatorsOnly`]; [`RegistryError::BackupUnknown`].
     pub async fn end_backup(&self, ctx: &Context, id: &str) -> Result<()> {
-        self.authorize_instance(ctx, InstanceAction::Operate)?;
+        self.authorize_change(ctx, InstanceAction::Operate, Attempt::on_instance("backup.end", ""))?;
         let (registry, id) = (self.clone(), id.to_owned());
         away(move || registry.engine().end_backup(&id).map_err(|error| unknown(&id, error))).await
     }

@@ -89,9 +89,17 @@ impl Context {
     /// The same for something that events have no kind for: with what was done (`action`, such as `account.create`), to what (`target`)
     /// and what came of it (`result`).
     pub(crate) fn event_detail_of(&self, action: &str, target: &str, result: &str) -> Bytes {
+        self.event_detail_of_many(action, target, result, 1)
+    }
+
+    /// The same for what was so `count` times.
+    pub(crate) fn event_detail_of_many(&self, action: &str, target: &str, result: &str, count: u64) -> Bytes {
         let mut detail = self.detail();
         for (name, value) in [("action", action), ("target", target), ("result", result)] {
             detail.insert(name.to_owned(), value.into());
+        }
+        if count != 1 {
+            detail.insert("count".to_owned(), count.into());
         }
         Value::Object(detail).to_string().into()
     }

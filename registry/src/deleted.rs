@@ -1,6 +1,7 @@
 //! What was deleted and can be restored: tags and manifests, for as long as `gc.undo` says and their bytes are there.
 
 use crate::access::{Action, InstanceAction};
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::directory::Admitted;
 use crate::error::RegistryError;
@@ -193,7 +194,10 @@ impl Registry {
     /// Refuses those who may not delete in the repository that it is about: who may, may undo it.
     fn admit_restore(&self, ctx: &Context, view: &View, batch: &mut Batch, number: u64) -> Result<Admitted> {
         match view.trash(number).map_err(RegistryError::store)? {
-            Some(record) => self.admit(ctx, Action::Delete, batch, &record.repository),
+            Some(record) => {
+                let attempt = Attempt::on_digest("deletion.restore", &record.repository, &record.digest);
+                self.told(ctx, attempt, self.admit(ctx, Action::Delete, batch, &record.repository))
+            }
             None => Err(RegistryError::DeletionUnknown { number }),
         }
     }

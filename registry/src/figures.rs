@@ -57,6 +57,7 @@ pub(crate) struct Counters {
     pub(crate) mounts: Counter,
     pub(crate) mounts_missed: Counter,
     pub(crate) conflicts: Counter,
+    pub(crate) refusals_dropped: Counter,
 }
 
 impl Registry {
@@ -127,7 +128,7 @@ impl Registry {
         ];
         figures.extend(damage(&store));
         figures.extend(collection(&gc));
-        figures.extend(deletions(own).into_iter().chain([logins(self.gate())]));
+        figures.extend(deletions(own).into_iter().chain([logins(self.gate()), refusals(own)]));
         figures
     }
 }
@@ -154,6 +155,13 @@ fn deletions(own: &Counters) -> [Figure; 2] {
         counter("repositories_deleted", "Repositories deleted with all that they had.", repositories),
         counter("deletions_undone", "Deletions of manifests and tags that were undone.", undone),
     ]
+}
+
+/// What the audit log does not tell.
+fn refusals(own: &Counters) -> Figure {
+    let help = "Refusals that the audit log has no entry of, as there were too many.";
+    let (name, value) = ("audit_refusals_dropped", own.refusals_dropped.get());
+    Figure { name, help, kind: FigureKind::Counter, value }
 }
 
 /// What logging in costs.

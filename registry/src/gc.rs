@@ -1,6 +1,7 @@
 //! Garbage collection for operators: what it would remove, a run now, where it stands. It also runs by itself.
 
 use crate::access::InstanceAction;
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
@@ -21,7 +22,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Denied`]; the store's condition.
     pub async fn gc_run(&self, ctx: &Context) -> Result<GcReport> {
-        self.authorize_instance(ctx, InstanceAction::Operate)?;
+        self.authorize_change(ctx, InstanceAction::Operate, Attempt::on_instance("gc.run", ""))?;
         self.engine().gc_run().await.map_err(RegistryError::store)
     }
 

@@ -1,6 +1,7 @@
 //! The one handle of the service layer. Its use cases stand beside what they are about: blobs, uploads, manifests, tags, referrers,
 //! the catalog.
 
+use crate::audit::Refusals;
 use crate::config::{AuthMode, RegistryConfig};
 use crate::context::Context;
 use crate::credential::Gate;
@@ -10,7 +11,7 @@ use crate::figures::Counters;
 use crate::health::Health;
 use crate::pulled::Pulls;
 use arc_swap::Guard;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use strata_engine::meta::{Batch, View};
 use strata_engine::{Engine, EngineError};
 use strata_types::RepositoryName;
@@ -30,12 +31,28 @@ struct Inner {
     config: RegistryConfig,
     counters: Counters,
     pulls: Pulls,
+    refusals: Refusals,
     directory: Directory,
     /// `None` in open mode.
     gate: Option<Gate>,
 }
 
+/// A registry that is not kept open: what tasks hold that wait for a while.
+#[derive(Debug, Clone)]
+pub(crate) struct WeakRegistry(Weak<Inner>);
+
+impl WeakRegistry {
+    /// The registry, as long as somebody holds it.
+    pub(crate) fn upgrade(&self) -> Option<Registry> {
+        self.0.upgrade().map(|inner| Registry { inner })
+    }
+}
+
 impl Registry {
+    pub(crate) fn downgrade(&self) -> WeakRegistry {
+        WeakRegistry(Arc::downgrade(&self.inner))
+    }
+
     /// A registry on an open store; reads its directory, and blocks meanwhile. The store is closed by who opened it.
     ///
     /// # Errors
@@ -47,7 +64,8 @@ impl Registry {
             AuthMode::Accounts => Some(Gate::open(&engine, &config.auth)?),
         };
         let (counters, pulls) = (Counters::default(), Pulls::default());
-        let inner = Inner { engine, config, counters, pulls, directory, gate };
+        let refusals = Refusals::default();
+        let inner = Inner { engine, config, counters, pulls, refusals, directory, gate };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -85,6 +103,10 @@ impl Registry {
 
     pub(crate) fn pulls(&self) -> &Pulls {
         &self.inner.pulls
+    }
+
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.inner.refusals
     }
 
     pub(crate) fn directory_state(&self) -> &Directory {

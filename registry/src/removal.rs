@@ -1,6 +1,7 @@
 //! Removal of whole repositories: at once, or not at all. Registries go with their repositories, see [`crate::directory`].
 
 use crate::access::Action;
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::directory::behind;
 use crate::error::RegistryError;
@@ -33,7 +34,8 @@ impl Registry {
     /// [`RegistryError::NameUnknown`]; [`RegistryError::RemovalTooLarge`]; [`RegistryError::Denied`]; [`RegistryError::Contended`]
     /// and the store's condition.
     pub async fn delete_repository(&self, ctx: &Context, repository: &RepositoryName) -> Result<Removed> {
-        self.authorize(ctx, Action::Delete, repository)?;
+        let attempt = Attempt::on_repository("repository.delete", repository);
+        self.told(ctx, attempt, self.authorize(ctx, Action::Delete, repository))?;
         let removed = self.remove(ctx, repository).await?;
         removed.ok_or_else(|| RegistryError::NameUnknown(repository.clone()))
     }

@@ -2,6 +2,7 @@
 //! itself.
 
 use crate::access::InstanceAction;
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
@@ -47,7 +48,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::OperatorsOnly`]; the store's condition.
     pub async fn scrub_start(&self, ctx: &Context, rate: Option<u64>) -> Result<u64> {
-        self.authorize_instance(ctx, InstanceAction::Operate)?;
+        self.authorize_change(ctx, InstanceAction::Operate, Attempt::on_instance("scrub.start", ""))?;
         self.engine().scrub_start(rate).await.map_err(RegistryError::store)
     }
 
@@ -93,7 +94,7 @@ impl Registry {
     /// [`RegistryError::OperatorsOnly`]; the store's condition. What was released before stays so.
     pub async fn recheck_quarantine(&self, ctx: &Context) -> Result<RecheckTally> {
         const PAGE: usize = 256;
-        self.authorize_instance(ctx, InstanceAction::Operate)?;
+        self.authorize_change(ctx, InstanceAction::Operate, Attempt::on_instance("quarantine.recheck", ""))?;
         let mut tally = RecheckTally::default();
         let mut after = None;
         loop {
@@ -119,7 +120,11 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::NotStored`]; [`RegistryError::OperatorsOnly`]; the store's condition.
     pub async fn recheck_blob(&self, ctx: &Context, digest: &Digest) -> Result<Rechecked> {
-        self.authorize_instance(ctx, InstanceAction::Operate)?;
+        self.authorize_change(
+            ctx,
+            InstanceAction::Operate,
+            Attempt::on_instance("quarantine.recheck", &digest.to_string()),
+        )?;
         let rechecked = self.engine().recheck_blob(digest).await.map_err(RegistryError::store)?;
         rechecked.ok_or(RegistryError::NotStored { digest: *digest })
     }
@@ -130,7 +135,11 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::NotQuarantined`]; [`RegistryError::OperatorsOnly`]; the store's condition.
     pub async fn discard_blob(&self, ctx: &Context, digest: &Digest) -> Result<()> {
-        self.authorize_instance(ctx, InstanceAction::Operate)?;
+        self.authorize_change(
+            ctx,
+            InstanceAction::Operate,
+            Attempt::on_instance("quarantine.discard", &digest.to_string()),
+        )?;
         let discarded = self.engine().discard_blob(digest).await.map_err(RegistryError::store)?;
         if discarded { Ok(()) } else { Err(RegistryError::NotQuarantined { digest: *digest }) }
     }

@@ -39,6 +39,9 @@ pub struct AuditEntry {
     /// To what: an account's name, a key's id, an image with tag or digest.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub target: Option<String>,
+    /// How often it was so, where that is more than once: refusals that are alike and come close together are one entry.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub count: Option<u64>,
 }
 
 /// Answer of `GET /api/v1/audit`: newest first. With `format=jsonl`, a line for each entry instead, oldest first, and the next page as a `Link`.
@@ -66,6 +69,7 @@ impl From<registry::AuditEntry> for AuditEntry {
             digest: entry.digest.map(|digest| digest.to_string()),
             tag: entry.tag.map(|tag| tag.to_string()),
             target: Some(entry.target).filter(|target| !target.is_empty()),
+            count: Some(entry.count).filter(|count| *count != 1),
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct AuditEntry {
     pub tag: Option<Tag>,
     /// What came of it: `done`, or why not.
     pub result: Arc<str>,
+    /// How often it was so: more than once for refusals that came close together.
+    pub count: u64,
 }
 
 /// What is said of those that the store did as they were asked.
@@ -59,6 +61,7 @@ impl AuditEntry {
             action: action.into(),
             target,
             result: text("result").unwrap_or(DONE).into(),
+            count: detail.get("count").and_then(Value::as_u64).unwrap_or(1),
             repository: event.repository,
             digest: event.digest,
             tag: event.tag,
@@ -67,8 +70,12 @@ impl AuditEntry {
 
     /// The registry that it is about, where it is about one.
     pub fn registry(&self) -> Option<&str> {
-        let named = || self.action.starts_with("registry.").then_some(self.target.as_str());
-        self.repository.as_ref().map(RepositoryName::registry).or_else(named)
+        let of_thing = || match self.action.split_once('.')?.0 {
+            "registry" => Some(self.target.as_str()),
+            "role" => self.target.split_once('@').map(|(_, registry)| registry),
+            _ => None,
+        };
+        self.repository.as_ref().map(RepositoryName::registry).or_else(of_thing)
     }
 }
 
@@ -148,6 +155,11 @@ mod tests {
         assert_eq!(entry.registry(), None);
         let detail = r#"{"action":"registry.change","target":"hy"}"#;
         assert_eq!(AuditEntry::of(1, event(EventKind::Noted, None, detail)).registry(), Some("hy"));
+        for (target, registry) in [("bob@hy", Some("hy")), ("bob", None)] {
+            let mut entry = entry.clone();
+            (entry.action, entry.target) = ("role.set.viewer".into(), target.to_owned());
+            assert_eq!((entry.registry(), entry.count), (registry, 1));
+        }
     }
 
     #[test]

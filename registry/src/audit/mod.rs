@@ -4,8 +4,10 @@
 mod entry;
 mod filter;
 mod read;
+mod refusal;
 mod retention;
 
 pub use entry::AuditEntry;
 pub use filter::AuditFilter;
 pub use read::{AUDIT_ENTRIES_MAX, AuditPage};
+pub(crate) use refusal::{Attempt, Refusals};

@@ -2,6 +2,7 @@
 
 use super::read::unknown;
 use crate::access::Action;
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
@@ -21,7 +22,8 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<()> {
-        self.authorize(ctx, Action::Delete, repository)?;
+        let attempt = Attempt::on_digest("blob.delete", repository, digest);
+        self.told(ctx, attempt, self.authorize(ctx, Action::Delete, repository))?;
         self.transact(ctx, |view, batch| {
             if view.link(repository, digest).map_err(RegistryError::store)?.is_none() {
                 return Err(unknown(repository, digest));

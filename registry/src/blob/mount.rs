@@ -1,6 +1,7 @@
 //! Mount of a blob from another repository (distribution-spec end-11): no bytes move, one row is written.
 
 use crate::access::{Access, Action, Actions};
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
@@ -26,7 +27,9 @@ impl Registry {
         digest: &Digest,
         from: Option<&RepositoryName>,
     ) -> Result<bool> {
-        self.authorize(ctx, Action::Push, repository).map_err(|error| asking_for_source(error, from))?;
+        let attempt = Attempt::on_digest("blob.mount", repository, digest);
+        self.told(ctx, attempt, self.authorize(ctx, Action::Push, repository))
+            .map_err(|error| asking_for_source(error, from))?;
         // A damaged blob is sent again by the client, and healed by that.
         if !self.is_readable(digest).await.unwrap_or(false) {
             self.counters().mounts_missed.add(1);

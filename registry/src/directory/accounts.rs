@@ -5,6 +5,7 @@ use super::change::{Change, check_revision};
 use super::field;
 use super::snapshot::is_administrator;
 use crate::access::InstanceAction;
+use crate::audit::Attempt;
 use crate::context::{Context, Principal};
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
@@ -82,7 +83,11 @@ impl Registry {
     /// [`RegistryError::AccountExists`]; [`RegistryError::FieldInvalid`]; [`RegistryError::Unauthorized`], [`RegistryError::Denied`];
     /// the store's condition.
     pub async fn create_account(&self, ctx: &Context, new: NewAccount) -> Result<Arc<Account>> {
-        self.authorize_instance(ctx, InstanceAction::Manage)?;
+        self.authorize_change(
+            ctx,
+            InstanceAction::Manage,
+            Attempt::on_instance("account.create", &new.name),
+        )?;
         field::name(&new.name)?;
         new.email.as_deref().map_or(Ok(()), field::email)?;
         let by = creator(ctx);
@@ -162,7 +167,7 @@ impl Registry {
         wanted: AccountChange,
         revision: Option<u64>,
     ) -> Result<Arc<Account>> {
-        self.authorize_instance(ctx, InstanceAction::Manage)?;
+        self.authorize_change(ctx, InstanceAction::Manage, Attempt::on_instance("account.change", name))?;
         wanted.email.as_ref().and_then(Option::as_deref).map_or(Ok(()), field::email)?;
         let (told, name) = (ctx.clone(), name.to_owned());
         let changed = self.change(ctx, move |change| {
@@ -192,7 +197,7 @@ impl Registry {
     /// # Errors
     /// As [`Registry::change_account`].
     pub async fn delete_account(&self, ctx: &Context, name: &str, revision: Option<u64>) -> Result<()> {
-        self.authorize_instance(ctx, InstanceAction::Manage)?;
+        self.authorize_change(ctx, InstanceAction::Manage, Attempt::on_instance("account.delete", name))?;
         let (told, name) = (ctx.clone(), name.to_owned());
         let deleted = self.change(ctx, move |change| {
             let seen = change.account(&name)?;

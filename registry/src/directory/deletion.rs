@@ -31,7 +31,7 @@ impl Registry {
         force: bool,
         revision: Option<u64>,
     ) -> Result<Removed> {
-        self.authorize_managed(ctx, name)?;
+        self.authorize_managed(ctx, "registry.delete", name)?;
         let (registry, ctx, name) = (self.clone(), ctx.clone(), name.to_owned());
         // Not given up half-way when nobody waits for it any more.
         let deleted = tokio::spawn(async move {

@@ -5,6 +5,7 @@ use super::accounts::is_own;
 use super::change::check_revision;
 use super::{field, secrets};
 use crate::access::{InstanceAction, Narrowing};
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
@@ -71,7 +72,7 @@ impl Registry {
     /// [`RegistryError::AccountUnknown`]; [`RegistryError::KeysExhausted`]; [`RegistryError::FieldInvalid`];
     /// [`RegistryError::Unauthorized`], [`RegistryError::Denied`]; the store's condition.
     pub async fn create_key(&self, ctx: &Context, account: &str, new: NewKey) -> Result<CreatedKey> {
-        self.authorize_keys(ctx, account)?;
+        self.authorize_keys(ctx, "key.create", account, "")?;
         field::description(&new.description)?;
         if let Some(why) = new.narrowing.as_ref().and_then(Narrowing::fault) {
             return Err(RegistryError::FieldInvalid { field: "narrowing", why });
@@ -144,7 +145,7 @@ impl Registry {
         wanted: KeyChange,
         revision: Option<u64>,
     ) -> Result<Arc<Account>> {
-        self.authorize_keys(ctx, account)?;
+        self.authorize_keys(ctx, "key.change", account, id)?;
         wanted.description.as_deref().map_or(Ok(()), field::description)?;
         if wanted.expires_at.flatten().is_some_and(|end| end <= self.engine().now()) {
             return Err(past());
@@ -187,7 +188,7 @@ impl Registry {
         id: &str,
         revision: Option<u64>,
     ) -> Result<()> {
-        self.authorize_keys(ctx, account)?;
+        self.authorize_keys(ctx, "key.delete", account, id)?;
         let (told, name, id) = (ctx.clone(), account.to_owned(), id.to_owned());
         let deleted = self.change(ctx, move |change| {
             let seen = change.account(&name)?;
@@ -206,8 +207,12 @@ impl Registry {
     }
 
     /// Refuses those who may not manage the keys of an account: its owner may, and administrators.
-    fn authorize_keys(&self, ctx: &Context, account: &str) -> Result<()> {
-        if is_own(ctx, account) { Ok(()) } else { self.authorize_instance(ctx, InstanceAction::Manage) }
+    fn authorize_keys(&self, ctx: &Context, action: &'static str, account: &str, id: &str) -> Result<()> {
+        if is_own(ctx, account) {
+            return Ok(());
+        }
+        let target = if id.is_empty() { account.to_owned() } else { target(account, id) };
+        self.authorize_change(ctx, InstanceAction::Manage, Attempt::on_instance(action, &target))
     }
 }
 

@@ -30,6 +30,7 @@ pub use keys::{CreatedKey, KEY_AGE_ADVISED, KEYS_MAX, KeyChange, KeyStatus, NewK
 pub use registries::{NewRegistry, RegistryChange, RegistryPage};
 pub use registry::{RegistryEntry, RegistryKind};
 pub use roles::{MemberPage, RoleOn};
+pub(crate) use secrets::SECRET_PREFIX;
 pub use snapshot::{KeyEntry, Snapshot};
 pub(crate) use state::{Directory, behind, wait};
 pub(crate) use usage::LastUse;

@@ -6,6 +6,7 @@ use super::field;
 use super::registry::{RegistryEntry, RegistryKind};
 use super::row::{self, REGISTRIES};
 use crate::access::InstanceAction;
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
@@ -71,7 +72,11 @@ impl Registry {
     /// [`RegistryError::RegistryExists`]; [`RegistryError::FieldInvalid`]; [`RegistryError::Unauthorized`], [`RegistryError::Denied`],
     /// [`RegistryError::OperatorsOnly`]; the store's condition.
     pub async fn create_registry(&self, ctx: &Context, new: NewRegistry) -> Result<RegistryEntry> {
-        self.authorize_instance(ctx, InstanceAction::Manage)?;
+        self.authorize_change(
+            ctx,
+            InstanceAction::Manage,
+            Attempt::on_instance("registry.create", &new.name),
+        )?;
         field::name(&new.name)?;
         field::description(&new.description)?;
         let (told, by) = (ctx.clone(), creator(ctx));
@@ -184,7 +189,7 @@ impl Registry {
         wanted: RegistryChange,
         revision: Option<u64>,
     ) -> Result<RegistryEntry> {
-        self.authorize_managed(ctx, name)?;
+        self.authorize_managed(ctx, "registry.change", name)?;
         wanted.description.as_deref().map_or(Ok(()), field::description)?;
         let (told, name) = (ctx.clone(), name.to_owned());
         self.change(ctx, move |change| {
@@ -208,8 +213,8 @@ impl Registry {
     }
 
     /// Refuses those who may not manage a registry; and says that it is not there where that is so.
-    pub(super) fn authorize_managed(&self, ctx: &Context, name: &str) -> Result<()> {
-        self.authorize_instance(ctx, InstanceAction::Manage)?;
+    pub(super) fn authorize_managed(&self, ctx: &Context, action: &'static str, name: &str) -> Result<()> {
+        self.authorize_change(ctx, InstanceAction::Manage, Attempt::on_instance(action, name))?;
         if self.snapshot().registry(name).is_some_and(|entry| !entry.is_visible_in(ctx.scope)) {
             return Err(RegistryError::RegistryUnknown { name: name.to_owned() });
         }

@@ -4,6 +4,7 @@ use super::account::Account;
 use super::accounts::{DIRECTORY_PAGE_MAX, keep_an_administrator};
 use super::change::check_revision;
 use crate::access::{InstanceAction, Role};
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
@@ -42,7 +43,12 @@ impl Registry {
         role: Option<Role>,
         revision: Option<u64>,
     ) -> Result<Arc<Account>> {
-        self.authorize_instance(ctx, InstanceAction::Manage)?;
+        let action = if role.is_some() { "role.set" } else { "role.remove" };
+        let target = match &on {
+            RoleOn::Instance => account.to_owned(),
+            RoleOn::Registry(registry) => format!("{account}@{registry}"),
+        };
+        self.authorize_change(ctx, InstanceAction::Manage, Attempt::on_instance(action, &target))?;
         let (told, name) = (ctx.clone(), account.to_owned());
         let changed = self.change(ctx, move |change| {
             let seen = change.account(&name)?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use strata_engine::{Entropy, SystemEntropy, UnixMillis};
 
 /// What every generated secret begins with, so that it is found where it does not belong.
-const SECRET_PREFIX: &str = "strata_";
+pub(crate) const SECRET_PREFIX: &str = "strata_";
 /// What every generated id begins with.
 const ID_PREFIX: &str = "SK";
 /// Characters of an id behind that: 90 bits, so that no two are alike.

@@ -2,6 +2,7 @@
 
 use super::{IMAGES_PAGE_MAX, ROWS_AT_ONCE, ROWS_MAX, contains};
 use crate::access::Action;
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::manifest::missing;
@@ -161,7 +162,8 @@ impl Registry {
         digest: &Digest,
         expected: TagExpectation,
     ) -> Result<bool> {
-        self.authorize(ctx, Action::CreateTag, repository)?;
+        let attempt = Attempt::on_tag("tag.set", repository, tag);
+        self.told(ctx, attempt, self.authorize(ctx, Action::CreateTag, repository))?;
         self.transact(ctx, |view, batch| {
             let old = view.tag(repository, tag).map_err(RegistryError::store)?.map(|tag| tag.digest);
             if !expected.holds(old) {

@@ -2,6 +2,7 @@
 
 use super::read::missing;
 use crate::access::Action;
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result};
@@ -19,7 +20,8 @@ impl Registry {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<()> {
-        self.authorize(ctx, Action::Delete, repository)?;
+        let attempt = Attempt::on_reference(["manifest.delete", "tag.delete"], repository, reference);
+        self.told(ctx, attempt, self.authorize(ctx, Action::Delete, repository))?;
         self.transact(ctx, |view, batch| {
             let deleted = match reference {
                 Reference::Tag(tag) => batch.delete_tag(view, repository, tag),

@@ -4,6 +4,7 @@ use super::descriptor::referrer_descriptor;
 use super::lease::Lease;
 use super::references::{check, edges};
 use crate::access::Action;
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::directory::Admitted;
 use crate::error::RegistryError;
@@ -77,7 +78,10 @@ impl Registry {
         repository: &RepositoryName,
         put: PutManifest,
     ) -> Result<ManifestPutDone> {
+        let reference = put.reference.clone();
         let done = self.push_manifest(ctx, repository, put).await;
+        let attempt = Attempt::on_reference(["manifest.push"; 2], repository, &reference);
+        let done = self.told(ctx, attempt, done);
         match &done {
             Ok(_) => self.counters().manifests_pushed.add(1),
             Err(error) if matches!(error.outcome(), Outcome::Code(_)) => {

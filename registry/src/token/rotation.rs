@@ -2,6 +2,7 @@
 
 use super::{Keyring, SigningKey, SigningKeyError};
 use crate::access::InstanceAction;
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::directory::wait;
 use crate::error::RegistryError;
@@ -85,7 +86,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Unauthorized`], [`RegistryError::Denied`] also in open mode; the store's condition.
     pub async fn rotate_signing_key(&self, ctx: &Context) -> Result<SigningKeyDocument> {
-        self.authorize_instance(ctx, InstanceAction::Manage)?;
+        self.authorize_change(ctx, InstanceAction::Manage, Attempt::on_instance("signing-key.rotate", ""))?;
         let Some(gate) = self.gate() else {
             let why = "this instance has no accounts and gives no tokens".to_owned();
             return Err(RegistryError::Denied { why });

@@ -3,6 +3,7 @@
 
 use super::receive::{Interrupted, UploadBody, receive};
 use crate::access::Action;
+use crate::audit::Attempt;
 use crate::context::Context;
 use crate::error::{BodyError, RegistryError};
 use crate::registry::{Registry, Result};
@@ -44,8 +45,9 @@ impl Registry {
         repository: &RepositoryName,
         algorithm: Algorithm,
     ) -> Result<UploadStatus> {
-        self.authorize(ctx, Action::Push, repository)?;
-        self.admit_upload(repository, None)?;
+        let admitted =
+            self.authorize(ctx, Action::Push, repository).and_then(|()| self.admit_upload(repository, None));
+        self.told(ctx, pushing(repository), admitted)?;
         let status = self.engine().start_upload(repository, algorithm).await.map_err(RegistryError::store)?;
         Ok(status.into())
     }
@@ -94,7 +96,7 @@ impl Registry {
         range: Option<ChunkRange>,
         body: impl UploadBody,
     ) -> Result<UploadStatus> {
-        self.authorize(ctx, Action::Push, repository)?;
+        self.told(ctx, pushing(repository), self.authorize(ctx, Action::Push, repository))?;
         let writer = self.receive_chunk(repository, id, range, body).await?;
         let status = writer.suspend().await;
         status.map(UploadStatus::from).map_err(|error| of_session(error, repository, id))
@@ -106,6 +108,19 @@ impl Registry {
     /// As [`Registry::append_upload`]; [`RegistryError::DigestMismatch`] where the content is not what the digest names, or
     /// [`RegistryError::QuotaExceeded`] where it is more than the registry may hold: both end the session.
     pub async fn finish_upload(
+        &self,
+        ctx: &Context,
+        repository: &RepositoryName,
+        id: &UploadId,
+        range: Option<ChunkRange>,
+        body: impl UploadBody,
+        digest: &Digest,
+    ) -> Result<Digest> {
+        let finished = self.try_finish(ctx, repository, id, range, body, digest).await;
+        self.told(ctx, pushing(repository), finished)
+    }
+
+    async fn try_finish(
         &self,
         ctx: &Context,
         repository: &RepositoryName,
@@ -159,6 +174,11 @@ impl Registry {
             Err(Interrupted::Store(error)) => Err(of_session(error, repository, id)),
         }
     }
+}
+
+/// What a push of a blob is in the audit log, in however many requests.
+pub(super) const fn pushing(repository: &RepositoryName) -> Attempt<'_> {
+    Attempt::on_repository("blob.push", repository)
 }
 
 /// Keeps what the session holds, for a request that has failed already: its own error is what the client is told.

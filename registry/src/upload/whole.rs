@@ -1,6 +1,7 @@
 //! A blob in one request, without a session (distribution-spec end-4b).
 
 use super::receive::{Interrupted, UploadBody, receive};
+use super::session::pushing;
 use crate::access::Action;
 use crate::context::Context;
 use crate::error::{BodyError, RegistryError};
@@ -18,6 +19,18 @@ impl Registry {
     /// [`RegistryError::DigestMismatch`]; [`RegistryError::SizeMismatch`] and [`RegistryError::Body`]; [`RegistryError::Denied`];
     /// [`RegistryError::QuotaExceeded`]; the store's condition.
     pub async fn put_blob(
+        &self,
+        ctx: &Context,
+        repository: &RepositoryName,
+        digest: &Digest,
+        declared: Option<u64>,
+        body: impl UploadBody,
+    ) -> Result<Digest> {
+        let put = self.try_put_blob(ctx, repository, digest, declared, body).await;
+        self.told(ctx, pushing(repository), put)
+    }
+
+    async fn try_put_blob(
         &self,
         ctx: &Context,
         repository: &RepositoryName,
