@@ -41,4 +41,4 @@ pub use fast_path::{FastPaths, Io};
 pub use gc::{GcConfig, GcCounts, GcKind, GcPlan, GcRemoval, GcReport, GcStatus, GcTally};
 pub use metrics::EngineMetrics;
 pub use scrub::{ScrubConfig, VerifyOnRead};
-pub use upload::{UploadStatus, UploadWriter};
+pub use upload::{IngestClaim, IngestStatus, UploadStatus, UploadWriter};

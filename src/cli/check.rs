@@ -153,6 +153,7 @@ fn as_json(report: &CheckReport) -> String {
             "manifests": metadata.manifests,
             "tags": metadata.tags,
             "links": metadata.links,
+            "pins": metadata.pins,
             "blobs": metadata.blobs,
             "blob_bytes": metadata.blob_bytes,
             "quarantined": metadata.quarantined,

@@ -8,7 +8,8 @@ use uuid::Uuid;
 #[error("an upload session is named by a UUID")]
 pub struct UploadIdError;
 
-/// Names an upload session: a random UUID (RFC 9562 version 4), which nobody can guess.
+/// Names an upload session: a random UUID (RFC 9562 version 4), which nobody can guess; or, where the session belongs to a name that its
+/// client chose, one of version 8 that follows from that name.
 ///
 /// Shape: 36 characters, lower case, hyphenated; no other spelling of a UUID is taken.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +19,16 @@ impl UploadId {
     /// Makes an id of 16 random bytes; the version and variant bits are set here.
     pub fn from_random(bytes: [u8; 16]) -> Self {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+
+    /// Makes the id of a session that a client names: of 16 bytes that follow from that name. The version and variant bits are set here.
+    pub const fn from_name(bytes: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    /// Whether the id is that of a session which a client names.
+    pub fn is_named(&self) -> bool {
+        self.0.get_version_num() == 8
     }
 
     /// Makes an id of the bytes that [`UploadId::as_bytes`] gave.
@@ -55,6 +66,15 @@ impl fmt::Debug for UploadId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn says_whether_a_client_named_it() {
+        for byte in [0, 7, 0xff] {
+            assert!(UploadId::from_name([byte; 16]).is_named());
+            assert!(!UploadId::from_random([byte; 16]).is_named());
+        }
+        assert_ne!(UploadId::from_name([1; 16]), UploadId::from_name([2; 16]));
+    }
 
     #[test]
     fn takes_one_spelling_only() {

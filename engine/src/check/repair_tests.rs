@@ -8,6 +8,7 @@ use crate::disk::faulty::{Fault, FaultyDisk, Operation};
 use crate::meta::key::Key;
 use crate::meta::record::Record;
 use crate::meta::{Batch, Edge, EdgeRole, GcItem, ManifestPut, TombstoneItem, TombstoneRecord};
+use crate::meta::{IngestRecord, PinRecord, UploadRecord};
 use ::bytes::Bytes;
 use std::sync::Arc;
 use strata_types::{Algorithm, RepositoryName, Tag};
@@ -133,6 +134,53 @@ fn rows_that_follow_from_nothing_go() {
         assert_eq!(report.repaired.len(), 1, "{key}: {:?}", report.repaired);
         assert_eq!(rows(&stored), before, "{key}");
     }
+}
+
+/// The link of what is pinned comes back with the pin; without the blob there is nothing to keep, and a session without its name, or a
+/// name without its session, is of no use.
+#[test]
+fn what_clients_keep_as_content_is_mended() {
+    let stored = stored();
+    let name = crate::engine::tests::world::repository();
+    let at = UnixMillis(1_800_000_000_001);
+    let id = strata_types::UploadId::from_name([4; 16]);
+    let session = View::new(stored.world.meta.view().unwrap()).uploads(None, 1).unwrap().pop().unwrap().1;
+    let session = UploadRecord { generation: None, file_bytes: 0, offset: 2, tail: "ab".into(), ..session };
+    let ingest = IngestRecord { started_at: at, total: 0, expected: None, reference: "layer".into() };
+    let mut batch = Batch::new(at);
+    batch.pin_blob(&name, &stored.small, &PinRecord { created_at: at, updated_at: at, labels: [].into() });
+    batch.put_ingest(&id, &ingest, &session);
+    meta::commit(&*stored.world.meta, batch).unwrap();
+    assert_eq!(repaired(&stored).findings, []);
+    let before = rows(&stored);
+    let remove = |key: Key| {
+        let value = stored.world.meta.view().unwrap().get(&key.encode()).unwrap().unwrap();
+        stored.world.meta.memory.corrupt(key.encode(), None);
+        (key.encode(), value)
+    };
+    // The link is that of the moment of the repair, the rest as it was.
+    let (link, _) = remove(Key::Link { repository: name.clone(), digest: stored.small });
+    assert_eq!(mended(&stored).findings, []);
+    let names = |rows: Vec<(Bytes, Bytes)>| -> Vec<Bytes> { rows.into_iter().map(|(key, _)| key).collect() };
+    assert_eq!(names(rows(&stored)), names(before.clone()));
+    assert!(names(rows(&stored)).contains(&link));
+    for key in [Key::Upload { id }, Key::Ingest { repository: name.clone(), id }] {
+        let (lost, value) = remove(key);
+        assert_eq!(mended(&stored).findings, []);
+        let left = names(rows(&stored));
+        assert_eq!(left.len(), before.len() - 2, "neither of the two is left");
+        for key in [Key::Upload { id }, Key::Ingest { repository: name.clone(), id }] {
+            let other = before.iter().find(|(row, _)| *row == key.encode()).unwrap();
+            stored.world.meta.memory.corrupt(other.0.clone(), Some(other.1.clone()));
+        }
+        assert!(before.contains(&(lost, value)));
+    }
+    let nowhere = meta::digest_of(Algorithm::Sha256, b"nowhere");
+    let pin = Key::Pin { repository: name, digest: nowhere }.encode();
+    let record = PinRecord { created_at: at, updated_at: at, labels: [].into() };
+    stored.world.meta.memory.corrupt(pin.clone(), Some(record.encode()));
+    assert_eq!(mended(&stored).findings, []);
+    assert!(!names(rows(&stored)).contains(&pin));
 }
 
 fn generation(stored: &Stored) -> u64 {

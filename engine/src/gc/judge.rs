@@ -91,6 +91,10 @@ impl Judge<'_> {
         if let Some(holder) = first(view, &key::back_edges(repository, digest))? {
             return Ok(self.settled(at, item, Expectation::Present(holder)));
         }
+        let pin = key::pin(repository, digest);
+        if view.raw(&pin)?.is_some() {
+            return Ok(self.settled(at, item, Expectation::Present(pin)));
+        }
         let link = LinkRecord::decode(value.clone())?;
         if link.created_at > at {
             // It was renewed, and queued again with that.
@@ -107,6 +111,7 @@ impl Judge<'_> {
         let mut batch = Batch::new(self.now);
         batch.expect(Expectation::Equals(row, value));
         batch.expect_not_held(repository, digest);
+        batch.expect(Expectation::Absent(pin));
         batch.expect_not_leased(digest);
         batch.unlink_blob(repository, digest);
         batch.delete_gc(at, item);

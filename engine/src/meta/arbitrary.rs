@@ -65,6 +65,9 @@ fn repository_key() -> impl Strategy<Value = Key> {
             tag
         }),
         (repository(), digest()).prop_map(|(repository, digest)| Key::Link { repository, digest }),
+        (repository(), digest()).prop_map(|(repository, digest)| Key::Pin { repository, digest }),
+        (repository(), any::<[u8; 16]>())
+            .prop_map(|(repository, id)| Key::Ingest { repository, id: UploadId::from_bytes(id) }),
         (repository(), digest()).prop_map(|(repository, digest)| Key::Manifest { repository, digest }),
         (repository(), digest()).prop_map(|(repository, digest)| Key::Edges { repository, digest }),
         (repository(), digest(), digest()).prop_map(|(repository, child, parent)| Key::BackEdge {

@@ -106,12 +106,13 @@ impl Batch {
     /// Whether the batch adds something to the store that was not there: content, a name for it, or a place where it may be read. What
     /// takes away writes rows, too (that it was done, what is to be looked at again), but none of these.
     pub(crate) fn adds(&self) -> bool {
-        const ADDED: [u8; 7] = [
+        const ADDED: [u8; 8] = [
             table::MANIFEST_BYTES,
             table::MANIFEST,
             table::TAG,
             table::BLOB,
             table::BLOB_REPOSITORY,
+            table::PIN,
             table::REPOSITORY,
             table::UPLOAD,
         ];

@@ -12,7 +12,7 @@ use crate::error::EngineError;
 use std::sync::mpsc;
 
 /// The version of the format that this program writes and reads.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 /// The oldest version that this program reads, and makes its own when it opens a store. What differs is in `docs/format.md`: rows of
 /// earlier versions mean the same today.
 const FORMAT_VERSION_MIN: u32 = 1;

@@ -37,10 +37,10 @@ pub use freshness::{Freshness, Moment, Proof};
 pub use memory::MemoryStore;
 pub use record::{
     BlobRecord, Damage, Edge, EdgeRole, Edges, Event, EventKind, FrameRecord, GcItem, GenerationOwner,
-    HashState, Held, HistoryRecord, LeaseId, LeaseRecord, LinkRecord, ManifestRecord, Placement, Quarantine,
-    RepositoryRecord, RoleSet, ScrubRecord, ScrubRound, ScrubTally, SettingRecord, SinceRecord, StoredBlob,
-    TagRecord, Target, TombstoneItem, TombstoneRecord, TrashRecord, Trashed, TrashedManifest, UploadRecord,
-    Usage,
+    HashState, Held, HistoryRecord, IngestRecord, LeaseId, LeaseRecord, LinkRecord, ManifestRecord,
+    PinRecord, Placement, Quarantine, RepositoryRecord, RoleSet, ScrubRecord, ScrubRound, ScrubTally,
+    SettingRecord, SinceRecord, StoredBlob, TagRecord, Target, TombstoneItem, TombstoneRecord, TrashRecord,
+    Trashed, TrashedManifest, UploadRecord, Usage,
 };
 pub use rocks::{RocksConfig, RocksStore};
 pub use store::{CommitDone, Committed, MetaStore, MetaView};

@@ -4,6 +4,7 @@
 //! and links are the service layer's. Called by [`crate::Engine`].
 
 mod checkpoint;
+mod claim;
 mod finish;
 mod removal;
 mod session;
@@ -11,6 +12,7 @@ mod settle;
 mod start;
 mod writer;
 
+pub use claim::{IngestClaim, IngestStatus};
 pub(crate) use removal::{cancel, cancel_all, expire, remove_file};
 pub(crate) use session::Sessions;
 pub(crate) use start::{ingest, resume, start_session, status};

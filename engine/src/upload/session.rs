@@ -114,6 +114,11 @@ impl Hold {
         self.entry.settling.store(true, Ordering::Release);
     }
 
+    /// Cancels the session, as the one who has it.
+    pub(crate) fn cancel(&self) {
+        self.entry.cancelled.store(true, Ordering::Release);
+    }
+
     /// Whether somebody cancelled the session.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.entry.cancelled.load(Ordering::Acquire)

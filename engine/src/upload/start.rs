@@ -6,6 +6,7 @@ use super::session::{Hold, Taken};
 use super::writer::{Upload, UploadWriter};
 use super::{UploadStatus, removal};
 use crate::blob::{NewFile, checksum_part};
+use crate::clock::UnixMillis;
 use crate::error::EngineError;
 use crate::ingest::Hasher;
 use crate::limits::{BUFFER_BYTES, CHECKSUM_BLOCK_BYTES};
@@ -28,7 +29,23 @@ pub(crate) async fn start_session(
     store.entropy.fill(&mut random)?;
     let id = UploadId::from_random(random);
     let now = store.now();
-    let record = UploadRecord {
+    let record = empty(store, repository, algorithm, now);
+    let mut batch = Batch::new(now);
+    batch.put_upload(&id, &record);
+    batch.set_unsynced();
+    store.commit(batch).await?;
+    store.counters.sessions_started.add(1);
+    Ok(UploadStatus { id, offset: 0, algorithm })
+}
+
+/// The record of a session that holds nothing.
+pub(super) fn empty(
+    store: &Store,
+    repository: &RepositoryName,
+    algorithm: Algorithm,
+    now: UnixMillis,
+) -> UploadRecord {
+    UploadRecord {
         repository: repository.clone(),
         algorithm,
         offset: 0,
@@ -39,13 +56,7 @@ pub(crate) async fn start_session(
         tail: Bytes::new(),
         created_at: now,
         expires_at: now.after(store.config.upload_expiry),
-    };
-    let mut batch = Batch::new(now);
-    batch.put_upload(&id, &record);
-    batch.set_unsynced();
-    store.commit(batch).await?;
-    store.counters.sessions_started.add(1);
-    Ok(UploadStatus { id, offset: 0, algorithm })
+    }
 }
 
 /// What a session holds: its writer's count while there is one, else what its row says.
@@ -85,6 +96,15 @@ pub(crate) async fn resume(
         Taken::Busy(offset) => return Err(EngineError::UploadBusy { offset }),
         Taken::Cancelled => return Err(EngineError::UploadUnknown),
     };
+    resume_held(store, hold, record).await
+}
+
+/// Opens a session for writing that is taken already, and whose row this is.
+pub(super) async fn resume_held(
+    store: &Arc<Store>,
+    hold: Hold,
+    record: UploadRecord,
+) -> Result<UploadWriter, EngineError> {
     let mut upload = Upload::new(store, record.algorithm, None, record.tail.to_vec());
     let Some(generation) = record.generation else {
         upload.belongs_to(hold, record);

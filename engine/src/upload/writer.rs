@@ -280,6 +280,23 @@ impl Upload {
         self.flow.check()
     }
 
+    async fn digest(&mut self) -> Result<Digest, EngineError> {
+        self.check()?;
+        let Some(large) = &self.large else { return Ok(Hasher::digest(self.algorithm, &self.tail)) };
+        let (idle, is_idle) = oneshot::channel();
+        // Whoever waits may be gone.
+        self.flow.when_idle(move || idle.send(()).unwrap_or_default());
+        is_idle.await.map_err(|_| closed())?;
+        self.flow.check()?;
+        let rest = large.buffer.as_ref().map_or(self.tail.as_slice(), Buffer::filled);
+        let hashed = large.lane.with(|hasher| {
+            let mut hasher = hasher.clone();
+            hasher.update(rest);
+            hasher.finish()
+        });
+        hashed.ok_or_else(closed)
+    }
+
     async fn park(&mut self) -> Result<(), EngineError> {
         self.check()?;
         let Some(buffer) = self.large.as_mut().and_then(|large| large.buffer.as_mut()) else { return Ok(()) };
@@ -380,6 +397,36 @@ impl UploadWriter {
             upload.large.as_ref().is_some_and(|large| large.buffer.is_some())
                 && upload.store.buffers.is_short()
         })
+    }
+
+    /// The digest of all bytes taken so far, by the algorithm that the upload is hashed with. Waits until they are hashed.
+    ///
+    /// # Errors
+    /// As [`UploadWriter::write`].
+    pub async fn digest(&mut self) -> Result<Digest, EngineError> {
+        match &mut self.upload {
+            Some(upload) => upload.digest().await,
+            None => Err(closed()),
+        }
+    }
+
+    /// Gives the upload up, with its session: both are gone when this returns. Dropping the future does not stop that.
+    ///
+    /// # Errors
+    /// [`EngineError::Poisoned`], [`EngineError::Closed`]; then the session may still be there.
+    pub async fn discard(mut self) -> Result<(), EngineError> {
+        let Some(upload) = self.upload.take() else { return Err(closed()) };
+        upload.store.gate.check()?;
+        if let Some(session) = &upload.session {
+            session.hold.cancel();
+        }
+        let gate = Arc::clone(&upload.store.gate);
+        let (answer, answered) = oneshot::channel();
+        settle::start(upload, Some(answer));
+        match answered.await.unwrap_or_else(|_| Err(closed())) {
+            Ok(_) | Err(EngineError::UploadUnknown) => gate.check(),
+            Err(error) => Err(error),
+        }
     }
 
     /// Gives the buffer back while no bytes come: writes what fills whole blocks and keeps less than 4 KiB. To be called when

@@ -220,6 +220,11 @@ fn a_session_survives_any_cut() {
 }
 
 #[test]
+fn content_under_names_survives_any_cut() {
+    at_every_step(&super::ingest::content_comes_in);
+}
+
+#[test]
 fn what_was_given_up_leaves_nothing_after_any_cut() {
     at_every_step(&uploads_given_up);
 }

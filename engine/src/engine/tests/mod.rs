@@ -2,6 +2,7 @@
 
 mod crash;
 mod fault;
+mod ingest;
 mod model;
 mod quarantine;
 mod race;

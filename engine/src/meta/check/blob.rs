@@ -118,6 +118,9 @@ impl Checker<'_> {
         if record.file_bytes.checked_add(record.tail.len() as u64) != Some(record.offset) {
             self.disagrees(row, "its own offset");
         }
+        if id.is_named() {
+            self.needs(row, &key::ingest(&record.repository, id), "the ingest")?;
+        }
         match record.generation {
             Some(generation) => {
                 let owner = self.related::<GenerationOwner>(

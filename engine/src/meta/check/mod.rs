@@ -4,6 +4,7 @@
 //! Works on any view, also of a running store: a view is consistent.
 
 mod blob;
+mod content;
 mod finding;
 mod held;
 mod manifest;
@@ -44,6 +45,7 @@ pub struct Summary {
     pub manifests: u64,
     pub tags: u64,
     pub links: u64,
+    pub pins: u64,
     pub blobs: u64,
     /// Bytes of all blobs.
     pub blob_bytes: u64,
@@ -89,7 +91,8 @@ pub fn check(view: &View, report: &mut dyn FnMut(Finding)) -> Result<Summary, En
 
 /// Rows of a table that one read takes.
 const fn rows_per_page(first: u8) -> usize {
-    let large = matches!(first, table::MANIFEST_BYTES | table::EDGES | table::UPLOAD | table::REFERRER);
+    let large =
+        matches!(first, table::MANIFEST_BYTES | table::EDGES | table::UPLOAD | table::REFERRER | table::PIN);
     if large { PAGE_ROWS_LARGE } else { PAGE_ROWS }
 }
 
@@ -179,6 +182,8 @@ impl Checker<'_> {
             Key::Referrer { repository, subject, referrer } => {
                 self.referrer(bytes, repository, subject, referrer)?;
             }
+            Key::Pin { repository, digest } => self.pin(bytes, repository, digest)?,
+            Key::Ingest { repository, id } => self.ingest(bytes, repository, id)?,
             Key::Link { repository, digest } => self.link(bytes, repository, digest, value)?,
             Key::BlobRepository { digest, repository } => {
                 if self.needs(bytes, &super::key::link(repository, digest), "the link")? {

@@ -56,7 +56,7 @@ impl Checker<'_> {
         queued
     }
 
-    /// A link that no manifest holds.
+    /// A link that no manifest holds and that is not pinned.
     pub(super) fn queued_link(
         &mut self,
         row: &Bytes,
@@ -65,7 +65,10 @@ impl Checker<'_> {
         at: UnixMillis,
     ) -> Result<(), EngineError> {
         let item = GcItem::Link { repository: repository.clone(), digest: *digest };
-        if !self.view.is_held(repository, digest)? && !self.is_queued(Some(at), &item)? {
+        if !self.view.is_held(repository, digest)?
+            && self.view.raw(&key::pin(repository, digest))?.is_none()
+            && !self.is_queued(Some(at), &item)?
+        {
             self.leaked(row);
         }
         Ok(())

@@ -10,11 +10,11 @@ use crate::meta::batch::Batch;
 use crate::meta::key::{self, Key};
 use crate::meta::record::{
     BackEdge, Edges, FrameRecord, GcItem, GenerationOwner, LinkRecord, Placement, Presence, Record,
-    RepositoryRecord, StoredBlob,
+    RepositoryRecord, StoredBlob, TombstoneItem,
 };
 use crate::meta::view::View;
 use bytes::Bytes;
-use strata_types::{Digest, RepositoryName};
+use strata_types::{Digest, RepositoryName, UploadId};
 
 /// Adds to the batch what mends a finding, and says what that is; `None` where nothing does.
 ///
@@ -64,12 +64,15 @@ impl Mender<'_> {
                 self.batch.put(missing.encode(), Presence.encode());
                 Ok(Some("the row of the other direction was put"))
             }
+            (Key::Pin { repository, digest }, Key::Link { .. }) => self.pin(repository, digest),
+            (Key::Upload { id }, Key::Ingest { .. }) => self.nameless(id),
             (Key::Blob { digest }, Key::Generation { .. } | Key::Frame { .. }) => self.place(digest),
             (Key::Edges { repository, digest }, Key::BackEdge { .. }) => self.back_edges(repository, digest),
             (
                 Key::BlobRepository { .. }
                 | Key::ManifestRepository { .. }
                 | Key::ManifestTag { .. }
+                | Key::Ingest { .. }
                 | Key::Quarantine { .. },
                 _,
             ) => Ok(Some(self.take_away())),
@@ -83,7 +86,9 @@ impl Mender<'_> {
 
     fn disagrees(&mut self, row: &Key) -> Mended {
         match row {
-            Key::ManifestTag { .. } | Key::Quarantine { .. } => Ok(Some(self.take_away())),
+            Key::ManifestTag { .. } | Key::Quarantine { .. } | Key::Ingest { .. } => {
+                Ok(Some(self.take_away()))
+            }
             Key::Tombstone { .. } => {
                 self.batch.delete(self.row.clone());
                 Ok(Some("the tombstone of bytes that a row names was taken away"))
@@ -141,6 +146,27 @@ impl Mender<'_> {
             self.batch.put(key::back_edge(repository, &child, digest), BackEdge { roles }.encode());
         }
         Ok(Some("the rows of the other direction were put"))
+    }
+
+    /// What is pinned can be read, so a pin says that there was a link; unless the blob is gone, which nobody is to be told is there.
+    fn pin(&mut self, repository: &RepositoryName, digest: &Digest) -> Mended {
+        if self.view.stored_blob(digest)?.is_none() {
+            return Ok(Some(self.take_away()));
+        }
+        let record = LinkRecord { created_at: self.batch.at() };
+        self.batch.put(key::link(repository, digest), record.encode());
+        self.batch.put(key::blob_repository(digest, repository), Presence.encode());
+        Ok(Some("the link of what is pinned was put"))
+    }
+
+    /// The session of an ingest whose name is lost: nobody could come back to it.
+    fn nameless(&mut self, id: &UploadId) -> Mended {
+        let Some(record) = self.view.upload(id)? else { return Ok(None) };
+        self.batch.delete_upload(id, &record);
+        if let Some(generation) = record.generation {
+            self.batch.put_tombstone(TombstoneItem::File { generation }, record.file_bytes);
+        }
+        Ok(Some("the session, to which no name leads, was taken away"))
     }
 
     /// From a blob's place back to it, unless the place is somebody else's.

@@ -4,8 +4,9 @@ use super::*;
 use crate::clock::UnixMillis;
 use crate::entropy::SeededEntropy;
 use crate::meta::{
-    Batch, BlobRecord, Damage, Edge, EdgeRole, GcItem, HashState, LeaseId, ManifestPut, MemoryStore,
-    MetaStore, Placement, Quarantine, TombstoneItem, UploadRecord, commit, digest_of, prepare,
+    Batch, BlobRecord, Damage, Edge, EdgeRole, GcItem, HashState, IngestRecord, LeaseId, ManifestPut,
+    MemoryStore, MetaStore, PinRecord, Placement, Quarantine, TombstoneItem, UploadRecord, commit, digest_of,
+    prepare,
 };
 use strata_types::{Algorithm, Digest, RepositoryName, Tag, UploadId};
 
@@ -72,6 +73,13 @@ fn store() -> MemoryStore {
     apply(&|batch, view| assert!(batch.delete_tag(view, &repository, &Tag::parse("v1").unwrap()).unwrap()));
     apply(&|batch, _| {
         batch.put_upload(&UploadId::from_bytes([3; 16]), &upload(&repository));
+        let ingest =
+            IngestRecord { started_at: UnixMillis(5), total: 0, expected: None, reference: "layer".into() };
+        let session = UploadRecord { generation: None, file_bytes: 0, offset: 4, ..upload(&repository) };
+        batch.put_ingest(&UploadId::from_name([3; 16]), &ingest, &session);
+        let labels = [("made.by".to_owned(), "hand".to_owned())].into();
+        let pin = PinRecord { created_at: UnixMillis(5), updated_at: UnixMillis(6), labels };
+        batch.pin_blob(&repository, &digest("config"), &pin);
         batch.put_lease(&digest("config"), LeaseId([1; 16]), UnixMillis(9));
         batch.put_tombstone(TombstoneItem::File { generation: 2 }, 7);
         batch.put_tombstone(TombstoneItem::Frame { segment: 1, offset: 900 }, 7);
@@ -115,7 +123,8 @@ fn what_the_verbs_wrote_is_clean() {
     let counts = (summary.repositories, summary.manifests, summary.tags, summary.links, summary.blobs);
     assert_eq!(counts, (1, 3, 1, 3, 3));
     let counts = (summary.blob_bytes, summary.uploads, summary.leases, summary.tombstones, summary.events);
-    assert_eq!(counts, (27, 1, 1, 2, 11));
+    assert_eq!(counts, (27, 2, 1, 2, 11));
+    assert_eq!(summary.pins, 1);
     assert!(summary.gc_entries >= 4);
     assert_eq!(findings(&MemoryStore::new().unwrap()), (vec![], Summary::default()));
 }
@@ -141,6 +150,8 @@ fn every_row_that_is_removed_is_missed() {
             | Key::GcSince { .. }
             | Key::Lease { .. }
             | Key::Tombstone { .. }
+            // The link is held by a manifest too.
+            | Key::Pin { .. }
             | Key::Trash { .. } => false,
             // An older move of a tag: history may be trimmed.
             Key::TagMove { repository, tag, .. } => {

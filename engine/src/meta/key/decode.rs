@@ -3,9 +3,9 @@
 use super::{
     GC_BLOB, GC_LINK, GC_MANIFEST, GC_MANIFEST_BYTES, GC_SINCE, TOMBSTONE_FILE, TOMBSTONE_FRAME,
     TOMBSTONE_SEGMENT, back_edge, blob, blob_repository, edges, event, frame, gc, gc_format_1, gc_since,
-    generation, holders, lease, link, manifest, manifest_bytes, manifest_repository, manifest_tag, meta,
-    quarantine, referrer, repository, reserved, setting, table, tag, tag_move, tombstone, trash, upload,
-    usage,
+    generation, holders, ingest, lease, link, manifest, manifest_bytes, manifest_repository, manifest_tag,
+    meta, pin, quarantine, referrer, repository, reserved, setting, table, tag, tag_move, tombstone, trash,
+    upload, usage,
 };
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
@@ -22,10 +22,14 @@ pub enum Key {
     Meta { name: String },
     /// `E` name 0 child parent.
     BackEdge { repository: RepositoryName, child: Digest, parent: Digest },
+    /// `I` name 0 uuid.
+    Ingest { repository: RepositoryName, id: UploadId },
     /// `L` D name.
     BlobRepository { digest: Digest, repository: RepositoryName },
     /// `M` D.
     ManifestBytes { digest: Digest },
+    /// `P` name 0 D.
+    Pin { repository: RepositoryName, digest: Digest },
     /// `R` name 0 subject referrer.
     Referrer { repository: RepositoryName, subject: Digest, referrer: Digest },
     /// `W` registry.
@@ -84,6 +88,8 @@ impl Key {
         match self {
             Self::Meta { name } => meta(name),
             Self::BackEdge { repository, child, parent } => back_edge(repository, child, parent),
+            Self::Ingest { repository, id } => ingest(repository, id),
+            Self::Pin { repository, digest } => pin(repository, digest),
             Self::BlobRepository { digest, repository } => blob_repository(digest, repository),
             Self::ManifestBytes { digest } => manifest_bytes(digest),
             Self::Referrer { repository, subject, referrer: by } => referrer(repository, subject, by),
@@ -130,6 +136,10 @@ impl Key {
             table::BACK_EDGE => {
                 Self::BackEdge { repository: parts.name()?, child: parts.digest()?, parent: parts.digest()? }
             }
+            table::INGEST => {
+                Self::Ingest { repository: parts.name()?, id: UploadId::from_bytes(parts.array()?) }
+            }
+            table::PIN => Self::Pin { repository: parts.name()?, digest: parts.digest()? },
             table::BLOB_REPOSITORY => {
                 Self::BlobRepository { digest: parts.digest()?, repository: repository_of(parts.rest())? }
             }
@@ -191,6 +201,8 @@ impl fmt::Display for Key {
             Self::BackEdge { repository, child, parent } => {
                 write!(f, "back edge {repository} {child} {parent}")
             }
+            Self::Ingest { repository, id } => write!(f, "ingest {repository} {id}"),
+            Self::Pin { repository, digest } => write!(f, "pin {repository} {digest}"),
             Self::BlobRepository { digest, repository } => {
                 write!(f, "blob's repository {digest} {repository}")
             }

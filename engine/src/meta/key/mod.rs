@@ -19,8 +19,10 @@ use strata_types::{Digest, RepositoryName, Tag, UploadId};
 pub(crate) mod table {
     pub(crate) const META: u8 = b'!';
     pub(crate) const BACK_EDGE: u8 = b'E';
+    pub(crate) const INGEST: u8 = b'I';
     pub(crate) const BLOB_REPOSITORY: u8 = b'L';
     pub(crate) const MANIFEST_BYTES: u8 = b'M';
+    pub(crate) const PIN: u8 = b'P';
     pub(crate) const QUARANTINE: u8 = b'Q';
     pub(crate) const REFERRER: u8 = b'R';
     pub(crate) const USAGE: u8 = b'W';
@@ -47,11 +49,13 @@ pub(crate) mod table {
     pub(crate) const TOMBSTONE: u8 = b'z';
     /// Every table, in the order of keys.
     #[cfg(test)]
-    pub(crate) const ALL: [u8; 28] = [
+    pub(crate) const ALL: [u8; 30] = [
         META,
         BACK_EDGE,
+        INGEST,
         BLOB_REPOSITORY,
         MANIFEST_BYTES,
+        PIN,
         QUARANTINE,
         REFERRER,
         USAGE,
@@ -236,6 +240,26 @@ pub(crate) fn links(name: &RepositoryName) -> Bytes {
 /// `l` name 0 D: a blob may be read in a repository.
 pub(crate) fn link(name: &RepositoryName, digest: &Digest) -> Bytes {
     Builder::new(table::LINK).name(name.as_str()).digest(digest).done()
+}
+
+/// `P` name 0: the pinned blobs of a repository.
+pub(crate) fn pins(name: &RepositoryName) -> Bytes {
+    Builder::new(table::PIN).name(name.as_str()).done()
+}
+
+/// `P` name 0 D: a blob is pinned in a repository.
+pub(crate) fn pin(name: &RepositoryName, digest: &Digest) -> Bytes {
+    Builder::new(table::PIN).name(name.as_str()).digest(digest).done()
+}
+
+/// `I` name 0: the ingests of a repository.
+pub(crate) fn ingests(name: &RepositoryName) -> Bytes {
+    Builder::new(table::INGEST).name(name.as_str()).done()
+}
+
+/// `I` name 0 uuid: an ingest, by its upload session.
+pub(crate) fn ingest(name: &RepositoryName, id: &UploadId) -> Bytes {
+    Builder::new(table::INGEST).name(name.as_str()).tail(id.as_bytes()).done()
 }
 
 /// `L` D: the repositories of a blob.

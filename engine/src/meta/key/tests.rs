@@ -14,7 +14,9 @@ fn order_of(key: &Key) -> Vec<Vec<u8>> {
         Key::Tag { repository, tag } => vec![name(repository), text(tag)],
         Key::TagMove { repository, tag, event } => vec![name(repository), text(tag), number(*event)],
         Key::ManifestTag { repository, digest, tag } => vec![name(repository), digest.to_key(), text(tag)],
+        Key::Ingest { repository, id } => vec![name(repository), id.as_bytes().to_vec()],
         Key::Link { repository, digest }
+        | Key::Pin { repository, digest }
         | Key::Manifest { repository, digest }
         | Key::Edges { repository, digest } => {
             vec![name(repository), digest.to_key()]
@@ -73,6 +75,8 @@ proptest! {
         prop_assert_eq!(super::tag(&other, &tag).starts_with(&tags(&one)), same);
         prop_assert_eq!(manifest(&other, &digest).starts_with(&manifests(&one)), same);
         prop_assert_eq!(link(&other, &digest).starts_with(&links(&one)), same);
+        prop_assert_eq!(pin(&other, &digest).starts_with(&pins(&one)), same);
+        prop_assert_eq!(ingest(&other, &UploadId::from_bytes([7; 16])).starts_with(&ingests(&one)), same);
         let held = same && child == digest;
         prop_assert_eq!(back_edge(&other, &child, &digest).starts_with(&back_edges(&one, &digest)), held);
         prop_assert_eq!(referrer(&other, &child, &digest).starts_with(&referrers(&one, &digest)), held);

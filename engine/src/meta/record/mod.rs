@@ -2,6 +2,7 @@
 //! known record is [`EngineError::Corrupt`]. `docs/format.md` lists them byte by byte, a committed fixture pins them.
 
 mod blob;
+mod content;
 mod event;
 mod gc;
 mod job;
@@ -16,6 +17,7 @@ mod upload;
 mod usage;
 
 pub use blob::{BlobRecord, Damage, FrameRecord, GenerationOwner, Placement, Quarantine, StoredBlob};
+pub use content::{IngestRecord, PinRecord};
 pub use event::{Event, EventKind};
 pub use gc::{GcItem, LeaseId, LeaseRecord, SinceRecord, TombstoneItem, TombstoneRecord};
 pub(crate) use job::SCRUB;
@@ -97,6 +99,8 @@ pub fn decode_row(key: &Key, value: Bytes) -> Result<(), EngineError> {
             _ => Err(EngineError::corrupt(format!("unknown fact about the store: {name}"))),
         },
         Key::BackEdge { .. } => BackEdge::decode(value).map(drop),
+        Key::Ingest { .. } => IngestRecord::decode(value).map(drop),
+        Key::Pin { .. } => PinRecord::decode(value).map(drop),
         Key::ManifestBytes { .. } => ManifestBytes::decode(value).map(drop),
         Key::Referrer { .. } => Referrer::decode(value).map(drop),
         Key::Blob { .. } => StoredBlob::decode(value).map(drop),

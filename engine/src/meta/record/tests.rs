@@ -44,6 +44,22 @@ fn upload() -> impl Strategy<Value = UploadRecord> {
     )
 }
 
+fn pin() -> impl Strategy<Value = PinRecord> {
+    let labels = proptest::collection::btree_map("[a-z./é]{0,9}", "[ -~]{0,9}", 0..5);
+    (arbitrary::time(), arbitrary::time(), labels).prop_map(|(created_at, updated_at, labels)| PinRecord {
+        created_at,
+        updated_at,
+        labels,
+    })
+}
+
+fn ingest() -> impl Strategy<Value = IngestRecord> {
+    let expected = proptest::option::of(arbitrary::digest());
+    (arbitrary::time(), any::<u64>(), expected, "[a-z/:-]{0,20}").prop_map(
+        |(started_at, total, expected, reference)| IngestRecord { started_at, total, expected, reference },
+    )
+}
+
 fn trash() -> impl Strategy<Value = TrashRecord> {
     let target = proptest::sample::select(vec![Target::Link, Target::Manifest]);
     let there = proptest::collection::btree_map(arbitrary::digest(), target, 0..5);
@@ -126,6 +142,8 @@ fn all_survive(value: &Bytes) -> Result<(), TestCaseError> {
     survives::<TombstoneRecord>(value)?;
     survives::<TrashRecord>(value)?;
     survives::<UploadRecord>(value)?;
+    survives::<PinRecord>(value)?;
+    survives::<IngestRecord>(value)?;
     survives::<HoldersRecord>(value)?;
     survives::<Usage>(value)
 }
@@ -133,11 +151,13 @@ fn all_survive(value: &Bytes) -> Result<(), TestCaseError> {
 proptest! {
     #[test]
     fn records_come_back(edges in edges(), upload in upload(), event in event(), trash in trash(), at in arbitrary::time(),
-                         digest in arbitrary::digest(), number in any::<u64>(), bytes in arbitrary::bytes(100)) {
+                         pin in pin(), ingest in ingest(), digest in arbitrary::digest(), number in any::<u64>(), bytes in arbitrary::bytes(100)) {
         comes_back(&edges)?;
         comes_back(&upload)?;
         comes_back(&event)?;
         comes_back(&trash)?;
+        comes_back(&pin)?;
+        comes_back(&ingest)?;
         comes_back(&RepositoryRecord { created_at: at })?;
         comes_back(&LinkRecord { created_at: at })?;
         comes_back(&TagRecord { digest, updated_at: at })?;
@@ -178,13 +198,14 @@ proptest! {
     #[test]
     fn any_bytes_are_a_record_or_an_error(mut value in proptest::collection::vec(any::<u8>(), 0..120),
                                           upload in upload(), edges in edges(), event in event(), trash in trash(),
-                                          at in any::<proptest::sample::Index>(), flip in 1..=255_u8) {
+                                          pin in pin(), ingest in ingest(), at in any::<proptest::sample::Index>(), flip in 1..=255_u8) {
         all_survive(&value.clone().into())?;
         if let Some(version) = value.first_mut() {
             *version = RECORD_VERSION;
             all_survive(&value.into())?;
         }
-        for record in [upload.encode(), edges.encode(), event.encode(), trash.encode()] {
+        let content = [pin.encode(), ingest.encode()];
+        for record in [upload.encode(), edges.encode(), event.encode(), trash.encode()].into_iter().chain(content) {
             let at = at.index(record.len());
             all_survive(&record.slice(..at))?;
             let mut flipped = record.to_vec();
@@ -229,7 +250,7 @@ fn fixture() -> Vec<(String, Bytes, Bytes)> {
     let mut rows = Vec::new();
     let to = &mut rows;
     fixture_of_repository(to, &repository, &tag, at);
-    row(to, &Key::Meta { name: "format".into() }, &FormatRecord { version: 3 });
+    row(to, &Key::Meta { name: "format".into() }, &FormatRecord { version: 4 });
     row(to, &Key::Meta { name: "log-begins".into() }, &LogBeginsRecord { number: 0x0506 });
     row(to, &Key::Meta { name: "settled".into() }, &SettledRecord { generation: 0x0102_0304 });
     row(to, &Key::Meta { name: "store-id".into() }, &StoreIdRecord([0x77; 16]));
@@ -286,6 +307,7 @@ fn fixture() -> Vec<(String, Bytes, Bytes)> {
     row(to, &Key::Tombstone { item: TombstoneItem::Frame { segment: 3, offset: 64 } }, &tombstone);
     row(to, &Key::Tombstone { item: TombstoneItem::Segment { segment: 2 } }, &tombstone);
     fixture_of_registry(to, digest);
+    fixture_of_content(to, id, at);
     let name = Bytes::from_static(SCRUB.as_bytes());
     row(to, &Key::Reserved { table: table::JOB, name }, &scrub(3, at));
     rows
@@ -302,6 +324,23 @@ fn fixture_of_registry(to: &mut Vec<(String, Bytes, Bytes)>, digest: Digest) {
     let usage =
         Usage { repositories: 1, manifests: 2, tags: 3, logical_bytes: 1 << 40, unique_bytes: 1 << 39 };
     row(to, &Key::Usage { registry: "hy".into() }, &usage);
+}
+
+/// A pinned blob with and without labels, an ingest of which much is known and one of which nothing is.
+fn fixture_of_content(to: &mut Vec<(String, Bytes, Bytes)>, id: UploadId, at: UnixMillis) {
+    let named = || RepositoryName::parse("hy/content").unwrap();
+    let (digest, other) = (Digest::Sha256([0xab; 32]), Digest::Sha512([0xcd; 64]));
+    let labels = [("containerd.io/gc.root", "2026"), ("made.by", "")];
+    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let pin = PinRecord { created_at: at, updated_at: UnixMillis(at.0 + 1), labels };
+    row(to, &Key::Pin { repository: named(), digest }, &pin);
+    let bare = PinRecord { labels: [].into(), ..pin };
+    row(to, &Key::Pin { repository: named(), digest: other }, &bare);
+    let reference = "default/1/layer-sha256:abab".to_owned();
+    let ingest = IngestRecord { started_at: at, total: 1 << 33, expected: Some(digest), reference };
+    row(to, &Key::Ingest { repository: named(), id }, &ingest);
+    let unknown = IngestRecord { total: 0, expected: None, reference: "x".to_owned(), ..ingest };
+    row(to, &Key::Ingest { repository: named(), id: UploadId::from_bytes([0x44; 16]) }, &unknown);
 }
 
 /// Each damage, of a file and of a frame.
@@ -390,6 +429,7 @@ fn fixture_of_repository(
 const FORMAT_1: &str = include_str!("../../../tests/fixtures/format-v1/records.txt");
 const FORMAT_2: &str = include_str!("../../../tests/fixtures/format-v2/records.txt");
 const FORMAT_3: &str = include_str!("../../../tests/fixtures/format-v3/records.txt");
+const FORMAT_4: &str = include_str!("../../../tests/fixtures/format-v4/records.txt");
 
 /// The fixture as text: `table`, key and value in hexadecimal, one row a line.
 fn fixture_text() -> String {
@@ -402,11 +442,11 @@ fn fixture_text() -> String {
 /// The fixture was written once. Where this test fails, the format has changed: a new version is needed, a new fixture
 /// beside the old ones, and a section in docs/format.md.
 #[test]
-fn encodings_are_those_of_format_version_3() {
-    for (committed, now) in FORMAT_3.lines().zip(fixture_text().lines()) {
+fn encodings_are_those_of_format_version_4() {
+    for (committed, now) in FORMAT_4.lines().zip(fixture_text().lines()) {
         assert_eq!(committed, now);
     }
-    assert_eq!(FORMAT_3.lines().count(), fixture_text().lines().count());
+    assert_eq!(FORMAT_4.lines().count(), fixture_text().lines().count());
 }
 
 #[test]
@@ -420,7 +460,7 @@ fn the_fixture_has_every_table() {
 
 #[test]
 fn rows_of_every_version_are_read_back() {
-    for line in FORMAT_1.lines().chain(FORMAT_2.lines()).chain(FORMAT_3.lines()) {
+    for line in [FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4].into_iter().flat_map(str::lines) {
         let mut parts = line.split(' ').skip(1).map(|part| hex::decode(part).unwrap());
         let (key, value) = (parts.next().unwrap(), Bytes::from(parts.next().unwrap()));
         let key = Key::decode(&key).unwrap();
@@ -441,4 +481,11 @@ fn rows_of_version_2_are_rows_of_version_3() {
     let changed: Vec<&str> =
         FORMAT_2.lines().filter(|line| !FORMAT_3.lines().any(|kept| kept == *line)).collect();
     assert_eq!(changed, ["Meta 21666f726d6174 0102000000"]);
+}
+
+#[test]
+fn rows_of_version_3_are_rows_of_version_4() {
+    let changed: Vec<&str> =
+        FORMAT_3.lines().filter(|line| !FORMAT_4.lines().any(|kept| kept == *line)).collect();
+    assert_eq!(changed, ["Meta 21666f726d6174 0103000000"]);
 }

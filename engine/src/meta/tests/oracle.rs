@@ -1,9 +1,11 @@
 //! What the verbs mean, in the plainest words: maps of maps, and a list of events.
 
+mod shown;
+
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
 use crate::meta::{
-    Batch, BlobRecord, Edge, EdgeRole, Edges, EventKind, GcItem, ManifestPut, Placement, Restore, Usage,
+    Batch, BlobRecord, Edge, EdgeRole, Edges, EventKind, GcItem, ManifestPut, PinRecord, Placement, Restore,
     View, digest_of,
 };
 use bytes::Bytes;
@@ -53,6 +55,21 @@ pub(super) enum Operation {
         from: usize,
         blob: usize,
         unless_held: bool,
+    },
+    /// Pushes a blob and pins it with a label.
+    Pin {
+        to: usize,
+        blob: usize,
+        label: usize,
+    },
+    Relabel {
+        of: usize,
+        blob: usize,
+        label: usize,
+    },
+    Unpin {
+        from: usize,
+        blob: usize,
     },
     PutManifest(Put),
     SetTag {
@@ -153,6 +170,11 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
         4 => (repository.clone(), blob.clone()).prop_map(|(to, blob)| Operation::PushBlob { to, blob }),
         1 => (repository.clone(), some(repository.clone()), blob.clone())
             .prop_map(|(to, from, blob)| Operation::Mount { to, from, blob }),
+        2 => (repository.clone(), blob.clone(), 0..3_usize)
+            .prop_map(|(to, blob, label)| Operation::Pin { to, blob, label }),
+        1 => (repository.clone(), blob.clone(), 0..3_usize)
+            .prop_map(|(of, blob, label)| Operation::Relabel { of, blob, label }),
+        1 => (repository.clone(), blob.clone()).prop_map(|(from, blob)| Operation::Unpin { from, blob }),
         1 => (repository.clone(), blob, any::<bool>())
             .prop_map(|(from, blob, unless_held)| Operation::Unlink { from, blob, unless_held }),
         5 => put,
@@ -197,6 +219,27 @@ impl Operation {
                 }
                 batch.unlink_blob(&name(*from), &blob(*number));
             }
+            Self::Pin { to, blob: number, label } => {
+                let digest = blob(*number);
+                if view.blob(&digest)?.is_none() {
+                    batch.put_blob(&digest, &record(*number));
+                }
+                batch.link_blob(&name(*to), &digest);
+                batch.pin_blob(&name(*to), &digest, &pin(*label));
+                // Pins have no events of their own: whoever makes them tells of them.
+                batch.note(Some(&name(*to)));
+            }
+            Self::Relabel { of, blob: number, label } => {
+                let Some(seen) = view.pin(&name(*of), &blob(*number))? else { return Ok(false) };
+                batch.update_pin(&name(*of), &blob(*number), &seen, &pin(*label));
+                batch.note(Some(&name(*of)));
+            }
+            Self::Unpin { from, blob: number } => {
+                if !batch.unpin_blob(view, &name(*from), &blob(*number))? {
+                    return Ok(false);
+                }
+                batch.note(Some(&name(*from)));
+            }
             Self::PutManifest(put) => {
                 let mut put = put.build();
                 put.seen = seen(view, &put)?;
@@ -238,6 +281,12 @@ fn seen(view: &View, put: &ManifestPut) -> Result<Vec<(UnixMillis, GcItem)>, Eng
     Ok(seen)
 }
 
+/// A pin with a label of this number.
+fn pin(label: usize) -> PinRecord {
+    let labels = [(format!("label {label}"), String::new())].into();
+    PinRecord { created_at: UnixMillis(1), updated_at: UnixMillis(2), labels }
+}
+
 fn record(number: usize) -> BlobRecord {
     let number = number as u64;
     let placement = if number.is_multiple_of(2) {
@@ -256,6 +305,7 @@ pub(super) type Told = (EventKind, RepositoryName, Option<Digest>, Option<Tag>);
 #[derive(Debug, Clone, Default)]
 struct Repository {
     links: BTreeSet<Digest>,
+    pins: BTreeMap<Digest, PinRecord>,
     manifests: BTreeMap<Digest, Stored>,
     tags: BTreeMap<Tag, Digest>,
     history: BTreeMap<Tag, Vec<Option<Digest>>>,
@@ -363,8 +413,13 @@ impl Oracle {
                 if !self.links(&repository, &digest) || (*unless_held && self.holds(&repository, &digest)) {
                     return None;
                 }
-                self.repositories.get_mut(&repository).unwrap().links.remove(&digest);
+                let stored = self.repositories.get_mut(&repository).unwrap();
+                stored.links.remove(&digest);
+                stored.pins.remove(&digest);
                 self.tell(EventKind::BlobDeleted, &repository, Some(digest), None);
+            }
+            Operation::Pin { .. } | Operation::Relabel { .. } | Operation::Unpin { .. } => {
+                return self.apply_pin(operation);
             }
             Operation::PutManifest(put) => return self.put(&put.build()),
             Operation::SetTag { repository, tag: number, manifest: target } => {
@@ -394,6 +449,38 @@ impl Oracle {
             }
         }
         Some(true)
+    }
+
+    /// What is done about a pin.
+    fn apply_pin(&mut self, operation: &Operation) -> Option<bool> {
+        let (repository, done) = match operation {
+            Operation::Pin { to, blob: number, label } => {
+                let (repository, digest) = (name(*to), blob(*number));
+                if self.repositories.get(&repository).is_some_and(|stored| stored.pins.contains_key(&digest))
+                {
+                    return None;
+                }
+                self.blobs.insert(digest);
+                self.link(&repository, digest, EventKind::BlobPushed);
+                self.repositories.get_mut(&repository).unwrap().pins.insert(digest, pin(*label));
+                (repository, true)
+            }
+            Operation::Relabel { of, blob: number, label } => {
+                let stored = self.repositories.get_mut(&name(*of));
+                let kept = stored.and_then(|stored| stored.pins.get_mut(&blob(*number)));
+                (name(*of), kept.map(|kept| *kept = pin(*label)).is_some())
+            }
+            Operation::Unpin { from, blob: number } => {
+                let stored = self.repositories.get_mut(&name(*from));
+                let unpinned = stored.and_then(|stored| stored.pins.remove(&blob(*number)));
+                (name(*from), unpinned.is_some())
+            }
+            other => panic!("{other:?} is about no pin"),
+        };
+        if done {
+            self.tell(EventKind::Noted, &repository, None, None);
+        }
+        Some(done)
     }
 
     fn put(&mut self, put: &ManifestPut) -> Option<bool> {
@@ -506,187 +593,5 @@ impl Oracle {
         }
         self.trash.remove(&number);
         true
-    }
-
-    /// What registries use.
-    fn usage(&self) -> BTreeMap<&str, Usage> {
-        let blob_bytes = |digest: &Digest| {
-            (0..BLOBS).find(|number| blob(*number) == *digest).map(|number| record(number).size)
-        };
-        let manifest_bytes = |digest: &Digest| {
-            let number = (0..MANIFESTS).find(|number| manifest(*number) == *digest);
-            number.map(|number| manifest_bytes(number).len() as u64)
-        };
-        let mut all: BTreeMap<&str, (Usage, Once)> = BTreeMap::new();
-        for (name, stored) in &self.repositories {
-            let (usage, once) = all.entry(name.registry()).or_default();
-            usage.repositories += 1;
-            usage.manifests += stored.manifests.len() as u64;
-            usage.tags += stored.tags.len() as u64;
-            let blobs = stored.links.iter().map(|digest| ((true, *digest), blob_bytes(digest).unwrap()));
-            let manifests =
-                stored.manifests.keys().map(|digest| ((false, *digest), manifest_bytes(digest).unwrap()));
-            for (held, bytes) in blobs.chain(manifests) {
-                usage.logical_bytes += bytes;
-                once.insert(held, bytes);
-            }
-        }
-        let sum = |(usage, once): (Usage, Once)| Usage { unique_bytes: once.values().sum(), ..usage };
-        all.into_iter().map(|(registry, found)| (registry, sum(found))).collect()
-    }
-
-    /// Asserts that the view shows what registries use.
-    pub(super) fn assert_usage_shown_by(&self, view: &View) {
-        let usage = self.usage();
-        for registry in ["a", "b", "default"] {
-            let expected = usage.get(registry).copied().unwrap_or_default();
-            assert_eq!(view.usage(registry).unwrap(), expected, "{registry}");
-        }
-    }
-
-    /// Everything that nothing keeps.
-    fn garbage(&self) -> Vec<GcItem> {
-        let mut garbage = Vec::new();
-        for (repository, stored) in &self.repositories {
-            let free = |digest: &Digest| !self.holds(repository, digest);
-            let links = stored.links.iter().filter(|digest| free(digest));
-            garbage
-                .extend(links.map(|digest| GcItem::Link { repository: repository.clone(), digest: *digest }));
-            for (digest, (_, edges, _)) in &stored.manifests {
-                let named = stored.tags.values().any(|target| target == digest);
-                let about = edges.subject().is_some_and(|subject| stored.manifests.contains_key(&subject));
-                if free(digest) && !named && !about {
-                    garbage.push(GcItem::Manifest { repository: repository.clone(), digest: *digest });
-                }
-            }
-        }
-        let linked = |digest: &Digest| self.repositories.values().any(|stored| stored.links.contains(digest));
-        let blobs = self.blobs.iter().filter(|digest| !linked(digest));
-        garbage.extend(blobs.map(|digest| GcItem::Blob { digest: *digest }));
-        garbage
-    }
-
-    /// Asserts that the view shows the oracle's state, through every list and lookup, in pages of `limit`.
-    pub(super) fn assert_shown_by(&self, view: &View, limit: usize) {
-        self.assert_usage_shown_by(view);
-        let names = pages(limit, |after: Option<&RepositoryName>| {
-            let page = view.repositories(after.map(RepositoryName::as_str), limit).unwrap();
-            page.into_iter().map(|(name, _)| name).collect()
-        });
-        assert_eq!(names, self.repositories.keys().cloned().collect::<Vec<_>>());
-        for (repository, stored) in &self.repositories {
-            stored.assert_shown_by(view, repository, limit);
-        }
-        for number in 0..BLOBS {
-            let digest = blob(number);
-            assert_eq!(view.blob(&digest).unwrap().is_some(), self.blobs.contains(&digest));
-            let linked = pages(limit, |after: Option<&RepositoryName>| {
-                view.blob_repositories(&digest, after, limit).unwrap()
-            });
-            let expected = self.repositories.iter().filter(|(_, stored)| stored.links.contains(&digest));
-            assert_eq!(linked, expected.map(|(name, _)| name.clone()).collect::<Vec<_>>());
-        }
-        for number in 0..MANIFESTS {
-            let digest = manifest(number);
-            let found = pages(limit, |after: Option<&RepositoryName>| {
-                view.manifest_repositories(&digest, after, limit).unwrap()
-            });
-            let expected =
-                self.repositories.iter().filter(|(_, stored)| stored.manifests.contains_key(&digest));
-            let expected: Vec<_> = expected.map(|(name, _)| name.clone()).collect();
-            assert_eq!(found, expected);
-            if !expected.is_empty() {
-                assert_eq!(view.manifest_bytes(&digest).unwrap().unwrap(), manifest_bytes(number));
-            }
-        }
-        let trash = pages(limit, |after: Option<&(u64, Digest)>| {
-            let page = view.trash_page(after.map(|(number, _)| *number), limit).unwrap();
-            page.into_iter().map(|(number, record)| (number, record.digest)).collect()
-        });
-        let expected = self.trash.iter().map(|(number, deletion)| (*number, deletion.digest));
-        assert_eq!(trash, expected.collect::<Vec<_>>());
-        let queued = pages(limit, |after| view.gc_queue(after, limit).unwrap());
-        let queued: BTreeSet<GcItem> = queued.into_iter().map(|(_, item)| item).collect();
-        for item in self.garbage() {
-            assert!(queued.contains(&item), "{item:?} is garbage and not queued");
-        }
-        let told = pages(limit, |after: Option<&(u64, Told)>| {
-            let page = view.events(after.map_or(0, |(number, _)| *number), limit).unwrap();
-            let told =
-                |event: crate::meta::Event| (event.kind, event.repository.unwrap(), event.digest, event.tag);
-            page.into_iter().map(|(number, event)| (number, told(event))).collect()
-        });
-        assert_eq!(told, (1..).zip(self.told.iter().cloned()).collect::<Vec<_>>());
-        assert_eq!(view.last_event().unwrap(), self.told.len() as u64);
-    }
-}
-
-impl Repository {
-    fn assert_shown_by(&self, view: &View, repository: &RepositoryName, limit: usize) {
-        let tags = pages(limit, |after: Option<&(Tag, Digest)>| {
-            let page = view.tags(repository, after.map(|(tag, _)| tag.as_str()), limit).unwrap();
-            page.into_iter().map(|(tag, record)| (tag, record.digest)).collect()
-        });
-        assert_eq!(tags, self.tags.clone().into_iter().collect::<Vec<_>>());
-        let links = pages(limit, |after: Option<&Digest>| {
-            view.links(repository, after, limit).unwrap().into_iter().map(|(digest, _)| digest).collect()
-        });
-        assert_eq!(links, self.links.iter().copied().collect::<Vec<_>>());
-        for (tag, moves) in &self.history {
-            let found = pages(limit, |after: Option<&(u64, Option<Digest>)>| {
-                let page = view.tag_history(repository, tag, after.map(|(event, _)| *event), limit).unwrap();
-                page.into_iter().map(|(event, record)| (event, record.target)).collect()
-            });
-            assert_eq!(found.iter().map(|(_, target)| *target).collect::<Vec<_>>(), *moves);
-        }
-        let manifests = pages(limit, |after: Option<&Digest>| {
-            view.manifests(repository, after, limit).unwrap().into_iter().map(|(digest, _)| digest).collect()
-        });
-        assert_eq!(manifests, self.manifests.keys().copied().collect::<Vec<_>>());
-        for (digest, (media_type, edges, _)) in &self.manifests {
-            assert_eq!(view.manifest(repository, digest).unwrap().unwrap().media_type, *media_type);
-            assert_eq!(view.edges(repository, digest).unwrap().unwrap(), *edges);
-            let tags =
-                pages(limit, |after: Option<&Tag>| view.tags_of(repository, digest, after, limit).unwrap());
-            let expected = self.tags.iter().filter(|(_, target)| *target == digest);
-            assert_eq!(tags, expected.map(|(tag, _)| tag.clone()).collect::<Vec<_>>());
-        }
-        for child in (0..BLOBS).map(blob).chain((0..MANIFESTS).map(manifest)) {
-            self.assert_edges_shown_by(view, repository, &child, limit);
-        }
-    }
-
-    fn assert_edges_shown_by(&self, view: &View, repository: &RepositoryName, child: &Digest, limit: usize) {
-        let holders = pages(limit, |after: Option<&(Digest, _)>| {
-            view.holders(repository, child, after.map(|(digest, _)| digest), limit).unwrap()
-        });
-        let mut expected = Vec::new();
-        for (digest, (_, edges, _)) in &self.manifests {
-            let roles = edges.held().into_iter().find(|(held, _)| held == child);
-            expected.extend(roles.map(|(_, roles)| (*digest, roles)));
-        }
-        assert_eq!(holders, expected);
-        assert_eq!(view.is_held(repository, child).unwrap(), !expected.is_empty());
-        let referrers = pages(limit, |after: Option<&(Digest, Bytes)>| {
-            view.referrers(repository, child, after.map(|(digest, _)| digest), limit).unwrap()
-        });
-        let refers = |(_, edges, _): &Stored| edges.subject() == Some(*child);
-        let expected = self.manifests.iter().filter(|(_, stored)| refers(stored));
-        let expected = expected.map(|(digest, (_, _, descriptor))| (*digest, descriptor.clone().unwrap()));
-        assert_eq!(referrers, expected.collect::<Vec<_>>());
-    }
-}
-
-/// All entries of a list, page by page; each page but the last is full.
-fn pages<T>(limit: usize, mut page: impl FnMut(Option<&T>) -> Vec<T>) -> Vec<T> {
-    let mut all: Vec<T> = Vec::new();
-    loop {
-        let next = page(all.last());
-        assert!(next.len() <= limit);
-        let full = next.len() == limit;
-        all.extend(next);
-        if !full {
-            return all;
-        }
     }
 }

@@ -124,10 +124,10 @@ fn the_latest_entry_of_a_manifest_is_known() {
 #[test]
 fn a_store_of_another_version_or_none_is_refused() {
     let store = memory();
-    store.corrupt(key::meta("format"), Some(Bytes::from_static(b"\x01\x04\x00\x00\x00")));
+    store.corrupt(key::meta("format"), Some(Bytes::from_static(b"\x01\x05\x00\x00\x00")));
     let refused = prepare(&*store, &SeededEntropy::new(1), UnixMillis(1));
     assert!(
-        matches!(refused, Err(EngineError::FormatVersion { found: 4, supported: FORMAT_VERSION })),
+        matches!(refused, Err(EngineError::FormatVersion { found: 5, supported: FORMAT_VERSION })),
         "{refused:?}"
     );
     store.corrupt(key::meta("format"), None);
@@ -156,7 +156,7 @@ fn a_store_of_version_1_is_lifted_and_nothing_else_moves() {
     assert_eq!(identity.format_version, FORMAT_VERSION);
     super::super::refuse_old(&view(&*store)).unwrap();
     let changed: Vec<_> = rows().into_iter().filter(|row| !before.contains(row)).collect();
-    assert_eq!(changed, [(key::meta("format"), Bytes::from_static(b"\x01\x03\x00\x00\x00"))]);
+    assert_eq!(changed, [(key::meta("format"), Bytes::from_static(b"\x01\x04\x00\x00\x00"))]);
     assert_eq!(rows().len(), before.len());
 }
 

@@ -105,13 +105,14 @@ impl Batch {
         self.queue_gc(&GcItem::Link { repository: repository.clone(), digest: *digest });
     }
 
-    /// Takes a blob out of a repository and queues it for garbage collection. Expects the link. Whether a manifest still
+    /// Takes a blob out of a repository, pinned or not, and queues it for garbage collection. Expects the link. Whether a manifest still
     /// holds the blob is the caller's question: see [`Batch::expect_not_held`].
     pub fn unlink_blob(&mut self, repository: &RepositoryName, digest: &Digest) {
         let row = key::link(repository, digest);
         self.expect(Expectation::Present(row.clone()));
         self.delete(row);
         self.delete(key::blob_repository(digest, repository));
+        self.delete(key::pin(repository, digest));
         let event = self.event(EventKind::BlobDeleted, repository, Some(*digest), None);
         self.append(&event, None);
         self.queue_gc(&GcItem::Blob { digest: *digest });

@@ -4,6 +4,7 @@
 //! changed; the caller retries on [`crate::EngineError::Conflict`]. One batch touches a tag or a manifest at most once.
 
 mod blob;
+mod content;
 mod event;
 mod gc;
 mod manifest;

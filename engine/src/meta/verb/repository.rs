@@ -146,6 +146,8 @@ impl Batch {
                 self.delete(row.clone());
                 seen.push(row);
                 self.delete(key::blob_repository(&digest, repository));
+                // Whatever is pinned is linked.
+                self.delete(key::pin(repository, &digest));
                 let event = self.event(EventKind::BlobDeleted, repository, Some(digest), None);
                 self.append(&event, None);
                 self.put(key::gc(blobs_until, &GcItem::Blob { digest }), Presence.encode());

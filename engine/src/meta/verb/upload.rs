@@ -15,10 +15,13 @@ impl Batch {
         }
     }
 
-    /// Removes an upload session. Its file loses its name, unless this batch gives it to a blob: the caller removes the
+    /// Removes an upload session, and the ingest that it belongs to. Its file loses its name, unless this batch gives it to a blob: the caller removes the
     /// bytes, and where the generation is below the settled one, leaves a tombstone with this batch.
     pub fn delete_upload(&mut self, id: &UploadId, record: &UploadRecord) {
         self.delete(key::upload(id));
+        if id.is_named() {
+            self.delete(key::ingest(&record.repository, id));
+        }
         if let Some(generation) = record.generation {
             let row = key::generation(generation);
             if !self.puts(&row) {

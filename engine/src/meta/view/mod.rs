@@ -2,6 +2,7 @@
 //! `limit` bounds the entries, and an empty or short page is the end.
 
 mod blob;
+mod content;
 mod event;
 mod gc;
 mod manifest;
