@@ -1,6 +1,7 @@
 //! What an operator can set about the rules of the registry.
 
 use crate::secret::Secret;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Settings of the service layer. Plain values: the file they are read from is the binary's.
@@ -15,6 +16,16 @@ pub struct RegistryConfig {
     pub auth: AuthConfig,
     /// What is written down of what was done.
     pub audit: AuditConfig,
+    /// Programs that keep their content here.
+    pub content: ContentConfig,
+}
+
+/// Settings of the content of programs that look after it themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContentConfig {
+    /// The registry of each namespace. Where there is none at all, each namespace is in open mode that of the registry of its name.
+    pub namespaces: BTreeMap<String, String>,
 }
 
 /// Settings of the audit log.

@@ -56,6 +56,57 @@ pub enum RegistryError {
         /// What was looked for.
         digest: Digest,
     },
+    /// No such content is kept for the one who asks.
+    #[error("there is no content {digest}")]
+    ContentUnknown {
+        /// What was looked for.
+        digest: Digest,
+    },
+    /// The content is there already.
+    #[error("content {digest} exists already")]
+    ContentExists {
+        /// The content.
+        digest: Digest,
+    },
+    /// What came has not the length that its client said. The ingest stays.
+    #[error("{declared} bytes were announced, but {received} came")]
+    ContentSizeMismatch {
+        /// What the client said.
+        declared: u64,
+        /// What came.
+        received: u64,
+    },
+    /// What came is not what its client said.
+    #[error("what came has the digest {actual}, not {expected}")]
+    ContentDigestMismatch {
+        /// What the client said.
+        expected: Digest,
+        /// What came.
+        actual: Digest,
+    },
+    /// There is no such ingest, or no longer.
+    #[error("there is no ingest {reference:?}")]
+    IngestUnknown {
+        /// Its name.
+        reference: String,
+    },
+    /// Somebody else writes to the ingest.
+    #[error("ingest {reference:?} is locked: somebody is writing to it")]
+    IngestLocked {
+        /// Its name.
+        reference: String,
+    },
+    /// The namespace is nobody's.
+    #[error(
+        "namespace {namespace:?} has no registry; name one for it with grpc.content-namespaces = [\"{namespace}=REGISTRY\"]"
+    )]
+    NamespaceUnmapped {
+        /// Its name.
+        namespace: String,
+    },
+    /// What is asked for is a matter of one namespace, and none is named.
+    #[error("a namespace is needed: say which with the metadata containerd-namespace")]
+    NamespaceMissing,
     /// The blob is not in quarantine.
     #[error("blob {digest} is not in quarantine")]
     NotQuarantined {
@@ -357,12 +408,13 @@ impl RegistryError {
     /// What a frontend puts on its wire. The one place where meaning becomes a code.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::BlobUnknown { .. } | Self::NotStored { .. } | Self::NotQuarantined { .. } => {
-                ErrorCode::BlobUnknown.into()
-            }
+            Self::BlobUnknown { .. }
+            | Self::NotStored { .. }
+            | Self::NotQuarantined { .. }
+            | Self::ContentUnknown { .. } => ErrorCode::BlobUnknown.into(),
             // The spec has no code for "still needed". 405 UNSUPPORTED is what its conformance suite accepts of a delete that is refused.
             Self::BlobReferenced { .. } => ErrorCode::Unsupported.into(),
-            Self::UploadUnknown { .. } => ErrorCode::BlobUploadUnknown.into(),
+            Self::UploadUnknown { .. } | Self::IngestUnknown { .. } => ErrorCode::BlobUploadUnknown.into(),
             Self::ChunkOutOfOrder { .. } | Self::UploadBusy { .. } => Failure::RangeInvalid.into(),
             Self::SizeMismatch { .. } | Self::Body(BodyError::Cut | BodyError::LengthMismatch) => {
                 ErrorCode::SizeInvalid.into()
@@ -382,6 +434,11 @@ impl RegistryError {
             | Self::KeysExhausted { .. }
             | Self::RegistryExists { .. }
             | Self::RegistryNotEmpty { .. }
+            | Self::ContentExists { .. }
+            | Self::ContentSizeMismatch { .. }
+            | Self::ContentDigestMismatch { .. }
+            | Self::NamespaceUnmapped { .. }
+            | Self::NamespaceMissing
             | Self::LastAdministrator { .. } => Failure::Conflict.into(),
             Self::RemovalTooLarge { .. } => Failure::TooLarge.into(),
             Self::RegistryUnknown { .. } | Self::NameUnknown(_) => ErrorCode::NameUnknown.into(),
@@ -398,7 +455,7 @@ impl RegistryError {
                 ErrorCode::Denied.into()
             }
             Self::RevisionMismatch { .. } | Self::TagMoved { .. } => Failure::RevisionMismatch.into(),
-            Self::Contended | Self::Unavailable(_) => Failure::Unavailable.into(),
+            Self::Contended | Self::Unavailable(_) | Self::IngestLocked { .. } => Failure::Unavailable.into(),
             Self::NoSpace => Failure::NoSpace.into(),
             Self::Internal(_) => Failure::Internal.into(),
         }
@@ -423,7 +480,9 @@ impl RegistryError {
 
     fn detail(&self) -> Option<Value> {
         match self {
-            Self::BlobUnknown { digest, .. } => Some(json!({ "digest": digest.to_string() })),
+            Self::BlobUnknown { digest, .. }
+            | Self::ContentUnknown { digest }
+            | Self::ContentExists { digest } => Some(json!({ "digest": digest.to_string() })),
             Self::BlobReferenced { digest, by } => {
                 Some(json!({ "digest": digest.to_string(), "manifest": by.to_string() }))
             }
@@ -431,10 +490,10 @@ impl RegistryError {
             Self::ChunkOutOfOrder { offset, .. } | Self::UploadBusy { offset } => {
                 Some(json!({ "offset": offset }))
             }
-            Self::SizeMismatch { declared, received } => {
+            Self::SizeMismatch { declared, received } | Self::ContentSizeMismatch { declared, received } => {
                 Some(json!({ "declared": declared, "received": received }))
             }
-            Self::DigestMismatch { expected, actual } => {
+            Self::DigestMismatch { expected, actual } | Self::ContentDigestMismatch { expected, actual } => {
                 Some(json!({ "expected": expected.to_string(), "actual": actual.to_string() }))
             }
             Self::ManifestInvalid(error) if !error.at.is_empty() => Some(json!({ "at": error.at })),
@@ -454,6 +513,10 @@ impl RegistryError {
                 Some(json!({ "tags": tags.collect::<Vec<_>>() }))
             }
             Self::NameUnknown(name) => Some(json!({ "name": name.as_str() })),
+            Self::IngestUnknown { reference } | Self::IngestLocked { reference } => {
+                Some(json!({ "ref": reference }))
+            }
+            Self::NamespaceUnmapped { namespace } => Some(json!({ "namespace": namespace })),
             Self::RegistryUnknown { name }
             | Self::AccountUnknown { name }
             | Self::AccountExists { name }

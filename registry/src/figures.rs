@@ -54,6 +54,7 @@ pub(crate) struct Counters {
     pub(crate) blobs_pushed: Counter,
     pub(crate) blobs_pulled: Counter,
     pub(crate) blobs_deleted: Counter,
+    pub(crate) content_deleted: Counter,
     pub(crate) mounts: Counter,
     pub(crate) mounts_missed: Counter,
     pub(crate) conflicts: Counter,
@@ -80,6 +81,7 @@ impl Registry {
             counter("tags_deleted", "Tags deleted by name.", own.tags_deleted.get()),
             counter("blobs_pushed", "Blobs pushed by upload.", own.blobs_pushed.get()),
             counter("blobs_pulled", "Blobs opened for GET.", own.blobs_pulled.get()),
+            counter("content_deleted", "Content that was no longer pinned.", own.content_deleted.get()),
             counter("blobs_deleted", "Blobs deleted from a repository.", own.blobs_deleted.get()),
             counter("blobs_mounted", "Blobs mounted from another repository.", own.mounts.get()),
             counter(

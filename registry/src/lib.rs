@@ -14,6 +14,7 @@ mod backup;
 mod blob;
 mod catalog;
 mod config;
+mod content;
 mod context;
 mod credential;
 mod deleted;
@@ -45,7 +46,12 @@ pub use access::{
 };
 pub use audit::{AUDIT_ENTRIES_MAX, AuditEntry, AuditFilter, AuditPage};
 pub use blob::{BlobBody, BlobFile, BlobRead, BlobStat, IdleBlobFile};
-pub use config::{AuditConfig, AuthConfig, AuthMode, RegistryConfig, TOKEN_LIFE_MAX};
+pub use config::{AuditConfig, AuthConfig, AuthMode, ContentConfig, RegistryConfig, TOKEN_LIFE_MAX};
+pub use content::{
+    CONTENT_REPOSITORY, CommittedContent, ContentFilter, ContentInfo, ContentPage, ContentRead, ContentSpace,
+    ContentWriter, FILTER_BYTES_MAX, FILTERS_MAX, INGESTS_LISTED_MAX, IngestStatus, LABEL_BYTES_MAX,
+    LABELS_BYTES_MAX, LABELS_MAX, LabelChange, Labels, REFERENCE_BYTES_MAX,
+};
 pub use context::{Context, Identity, Principal, Scope};
 pub use credential::Credentials;
 pub use deleted::{DELETIONS_MAX, Deletion, DeletionPage, QUARANTINED_NAMED_MAX, Restored};

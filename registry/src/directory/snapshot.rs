@@ -62,6 +62,11 @@ impl Snapshot {
         self.registries.get(name)
     }
 
+    /// The names of all registries.
+    pub(crate) fn registry_names(&self) -> impl Iterator<Item = &str> {
+        self.registries.keys().map(|name| &**name)
+    }
+
     /// The accounts behind a name, in the order of names.
     pub(crate) fn accounts(&self, after: Option<&str>) -> impl Iterator<Item = &Arc<Account>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod blob;
+mod content;
 mod directory;
 mod directory_model;
 mod list;
