@@ -16,7 +16,8 @@ use crate::gc::{self, Driver, GcPlan, GcReport, GcStatus, Seen};
 use crate::ingest::BufferPool;
 use crate::lock::DirLock;
 use crate::meta::{
-    self, Batch, Committed, GcItem, MetaStore, Moment, Proof, RocksConfig, RocksStore, StoreIdentity, View,
+    self, Batch, Committed, EventFeed, GcItem, MetaStore, Moment, Proof, RocksConfig, RocksStore,
+    StoreIdentity, View,
 };
 use crate::metrics::{Counters, EngineMetrics};
 use crate::quarantine;
@@ -305,24 +306,57 @@ impl Engine {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<Linked>, EngineError> {
+        let found = self.find_links(repository, std::slice::from_ref(digest))?;
+        Ok(found.first().copied().flatten())
+    }
+
+    /// [`Engine::find_link`] for many, in their order, on one view.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn find_links(
+        &self,
+        repository: &RepositoryName,
+        digests: &[Digest],
+    ) -> Result<Vec<Option<Linked>>, EngineError> {
         let store = self.store();
         let view = store.view()?;
-        let Some(link) = view.link(repository, digest)? else { return Ok(None) };
-        let entry = GcItem::Link { repository: repository.clone(), digest: *digest };
-        if store.config.gc.grace.is_zero() {
-            // Nobody is promised anything.
-            return Ok(Some(Linked::Held));
-        }
-        // A link that is not queued is held; the queue may be asked by key, the holders have to be searched.
-        if !view.is_queued(link.created_at, &entry)? || view.is_held(repository, digest)? {
-            return Ok(Some(Linked::Held));
-        }
+        let promises = !store.config.gc.grace.is_zero();
         let ahead = store.now().after(LOOSE_NOTE_AHEAD);
-        if !store.seen.note(repository, digest, ahead) {
-            return Ok(None);
+        let (mut found, mut has_loose) = (Vec::with_capacity(digests.len()), false);
+        for digest in digests {
+            let linked = match view.link(repository, digest)? {
+                None => None,
+                Some(link) if promises => {
+                    let entry = GcItem::Link { repository: repository.clone(), digest: *digest };
+                    // A link that is not queued is held; the queue may be asked by key, the holders have to be searched.
+                    if !view.is_queued(link.created_at, &entry)? || view.is_held(repository, digest)? {
+                        Some(Linked::Held)
+                    } else {
+                        store.seen.note(repository, digest, ahead).then_some(Linked::Loose)
+                    }
+                }
+                // Nobody is promised anything.
+                Some(_) => Some(Linked::Held),
+            };
+            has_loose |= linked == Some(Linked::Loose);
+            found.push(linked);
         }
-        // RACE: a removal that was over before the note shows from here on.
-        Ok(store.view()?.link(repository, digest)?.map(|_| Linked::Loose))
+        if has_loose {
+            // RACE: a removal that was over before the note shows from here on.
+            let view = store.view()?;
+            for (digest, linked) in digests.iter().zip(&mut found) {
+                if *linked == Some(Linked::Loose) && view.link(repository, digest)?.is_none() {
+                    *linked = None;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// How far the event log is durable, for those who follow it.
+    pub fn events(&self) -> &EventFeed {
+        self.store().meta.events()
     }
 
     /// Opens a blob, whichever repositories may read it; `None` where the store does not have it, or has it in quarantine. Ranges are

@@ -12,7 +12,7 @@ use crate::limits::PAGE_ROWS;
 use crate::meta::check::Severity;
 use crate::meta::record::Record;
 use crate::meta::{
-    Batch, CommitDone, Freshness, GenerationOwner, MemoryStore, MetaStore, MetaView, Placement,
+    Batch, CommitDone, EventFeed, Freshness, GenerationOwner, MemoryStore, MetaStore, MetaView, Placement,
     TombstoneItem, UploadRecord, View,
 };
 use crate::scrub::{ScrubFinding, Scrubber};
@@ -59,6 +59,10 @@ impl MetaStore for StepMeta {
 
     fn freshness(&self) -> &Arc<Freshness> {
         self.memory.freshness()
+    }
+
+    fn events(&self) -> &Arc<EventFeed> {
+        self.memory.events()
     }
 
     fn poisoned(&self) -> Option<Arc<str>> {

@@ -194,6 +194,22 @@ pub enum RegistryError {
         /// The limit.
         max: usize,
     },
+    /// More is to be published together than can be.
+    #[error("at most {max} {what} are published together")]
+    PublishTooLarge {
+        /// Of what there are too many.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// One tag is to stand for two manifests at once.
+    #[error("tag {tag} of repository {repository} is to stand for two manifests at once")]
+    TagTwice {
+        /// Where.
+        repository: RepositoryName,
+        /// The tag.
+        tag: Tag,
+    },
     /// There is no such manifest or tag in the repository.
     #[error("there is no manifest {reference} in repository {repository}")]
     ManifestUnknown {
@@ -314,6 +330,12 @@ pub enum RegistryError {
         /// Its name.
         name: String,
     },
+    /// The event log does not reach back so far any more: whoever follows it has missed something.
+    #[error("the event log begins at event {begins} by now; look at everything anew and follow from there")]
+    CursorGone {
+        /// The number of the first event that is there.
+        begins: u64,
+    },
     /// What was to be changed was changed by somebody else meanwhile.
     #[error("this was changed meanwhile: it is revision {actual} by now, not {expected}; look at it again")]
     RevisionMismatch {
@@ -415,14 +437,18 @@ impl RegistryError {
             // The spec has no code for "still needed". 405 UNSUPPORTED is what its conformance suite accepts of a delete that is refused.
             Self::BlobReferenced { .. } => ErrorCode::Unsupported.into(),
             Self::UploadUnknown { .. } | Self::IngestUnknown { .. } => ErrorCode::BlobUploadUnknown.into(),
-            Self::ChunkOutOfOrder { .. } | Self::UploadBusy { .. } => Failure::RangeInvalid.into(),
+            Self::ChunkOutOfOrder { .. } | Self::UploadBusy { .. } | Self::CursorGone { .. } => {
+                Failure::RangeInvalid.into()
+            }
             Self::SizeMismatch { .. } | Self::Body(BodyError::Cut | BodyError::LengthMismatch) => {
                 ErrorCode::SizeInvalid.into()
             }
             Self::Body(BodyError::TooSlow) => Failure::Timeout.into(),
-            Self::Body(BodyError::TooLarge) | Self::ManifestTooLarge { .. } | Self::TooManyTags { .. } => {
-                Failure::TooLarge.into()
-            }
+            Self::Body(BodyError::TooLarge)
+            | Self::ManifestTooLarge { .. }
+            | Self::TooManyTags { .. }
+            | Self::PublishTooLarge { .. }
+            | Self::RemovalTooLarge { .. } => Failure::TooLarge.into(),
             Self::DigestMismatch { .. } => ErrorCode::DigestInvalid.into(),
             // SIZE_INVALID is about the length of a request's body; a manifest that lies is an invalid manifest.
             Self::ManifestInvalid(_) | Self::ReferenceSize { .. } => ErrorCode::ManifestInvalid.into(),
@@ -440,14 +466,15 @@ impl RegistryError {
             | Self::NamespaceUnmapped { .. }
             | Self::NamespaceMissing
             | Self::LastAdministrator { .. } => Failure::Conflict.into(),
-            Self::RemovalTooLarge { .. } => Failure::TooLarge.into(),
             Self::RegistryUnknown { .. } | Self::NameUnknown(_) => ErrorCode::NameUnknown.into(),
             Self::BackupUnknown { .. }
             | Self::DeletionUnknown { .. }
             | Self::AccountUnknown { .. }
             | Self::KeyUnknown { .. } => Failure::NotFound.into(),
             Self::BackupsUnderWay { .. } | Self::TooManyAttempts { .. } => ErrorCode::TooManyRequests.into(),
-            Self::HoldInvalid { .. } | Self::FieldInvalid { .. } => Failure::RequestInvalid.into(),
+            Self::HoldInvalid { .. } | Self::FieldInvalid { .. } | Self::TagTwice { .. } => {
+                Failure::RequestInvalid.into()
+            }
             Self::PageInvalid { .. } => Failure::PaginationInvalid.into(),
             Self::Unauthorized { .. } => ErrorCode::Unauthorized.into(),
             // Clients give up on a denial and show its words; the spec has no code for a quota.

@@ -20,6 +20,7 @@ mod credential;
 mod deleted;
 mod directory;
 mod error;
+mod feed;
 mod figures;
 mod gc;
 mod health;
@@ -45,7 +46,7 @@ pub use access::{
     Role, TokenFault,
 };
 pub use audit::{AUDIT_ENTRIES_MAX, AuditEntry, AuditFilter, AuditPage};
-pub use blob::{BlobBody, BlobFile, BlobRead, BlobStat, IdleBlobFile};
+pub use blob::{BlobBody, BlobFile, BlobRead, BlobStat, FIND_BLOBS_MAX, IdleBlobFile};
 pub use config::{AuditConfig, AuthConfig, AuthMode, ContentConfig, RegistryConfig, TOKEN_LIFE_MAX};
 pub use content::{
     CONTENT_REPOSITORY, CommittedContent, ContentFilter, ContentInfo, ContentPage, ContentRead, ContentSpace,
@@ -62,6 +63,7 @@ pub use directory::{
     Snapshot, State, WhoAmI,
 };
 pub use error::{BodyError, ErrorEntry, MissingReference, RegistryError};
+pub use feed::{EventFilter, EventPage, FEED_EVENTS_MAX, FeedEvent};
 pub use figures::{Figure, FigureKind};
 pub use health::Health;
 pub use image::{
@@ -69,7 +71,11 @@ pub use image::{
     ImageConfig, ImageDetail, ImagePage, ImageQuery, Layer, Platform, Referrer, TagDetail, TagEntry,
     TagEntryPage, TagExpectation, TagMove, TagMovePage,
 };
-pub use manifest::{ManifestPutDone, ManifestRead, ManifestStat, PutManifest};
+pub use manifest::{
+    ManifestPutDone, ManifestRead, ManifestStat, PUBLISH_BYTES_MAX, PUBLISH_MANIFESTS_MAX, PUBLISH_TAGS_MAX,
+    Publish, Published, PublishedManifest, PublishedTag, PutManifest, ResolvedContent, ResolvedImage,
+    ResolvedManifest, Wanted,
+};
 pub use page::{Page, ReferrerPage, RepositoryPage, TagPage};
 pub use registry::Registry;
 pub use removal::Removed;

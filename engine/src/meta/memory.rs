@@ -1,6 +1,7 @@
 //! The store of the tests: a map in memory that knows which of its writes a power cut would undo.
 
 use super::batch::Batch;
+use super::feed::EventFeed;
 use super::freshness::Freshness;
 use super::queue::{Backend, Changes, CommitQueue};
 use super::store::{CommitDone, MetaStore, MetaView, prefix_end};
@@ -96,6 +97,10 @@ impl MetaStore for MemoryStore {
 
     fn freshness(&self) -> &Arc<Freshness> {
         self.queue.freshness()
+    }
+
+    fn events(&self) -> &Arc<EventFeed> {
+        self.queue.events()
     }
 
     fn poisoned(&self) -> Option<Arc<str>> {

@@ -12,6 +12,7 @@ pub(crate) mod codec;
 #[cfg(any(test, feature = "sim"))]
 pub mod contract;
 pub mod digest;
+mod feed;
 pub mod format;
 pub(crate) mod freshness;
 pub mod key;
@@ -30,6 +31,7 @@ pub mod view;
 
 pub use batch::{Batch, Durability, Expectation};
 pub use digest::digest_of;
+pub use feed::EventFeed;
 pub(crate) use format::refuse_old;
 pub use format::{FORMAT_VERSION, StoreIdentity, commit, identity, prepare};
 pub use freshness::{Freshness, Moment, Proof};

@@ -3,6 +3,7 @@
 //! Implementations: [`super::rocks`] (embedded) and `super::memory` (tests). Each passes `super::contract`.
 
 use super::batch::Batch;
+use super::feed::EventFeed;
 use super::freshness::Freshness;
 use crate::error::EngineError;
 use bytes::Bytes;
@@ -40,6 +41,9 @@ pub trait MetaStore: Send + Sync + fmt::Debug {
 
     /// What tells whether a row has changed since it was read.
     fn freshness(&self) -> &Arc<Freshness>;
+
+    /// How far the event log is durable.
+    fn events(&self) -> &Arc<EventFeed>;
 
     /// The first failure of a write, where there was one: the store takes no batches any more.
     fn poisoned(&self) -> Option<Arc<str>>;

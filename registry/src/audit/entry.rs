@@ -43,7 +43,7 @@ const DONE: &str = "done";
 
 impl AuditEntry {
     /// The entry of an event. What its detail does not say stays empty, whoever has written it.
-    pub(super) fn of(number: u64, event: Event) -> Self {
+    pub(crate) fn of(number: u64, event: Event) -> Self {
         let detail = match serde_json::from_slice(&event.detail) {
             Ok(Value::Object(detail)) => detail,
             _ => Map::new(),
@@ -66,6 +66,16 @@ impl AuditEntry {
             digest: event.digest,
             tag: event.tag,
         }
+    }
+
+    /// Whether the action is this one, `tag.set`, or any of a thing, `tag`.
+    pub(crate) fn is(&self, wanted: &str) -> bool {
+        self.action.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
+    /// The same without who it was, from where and by which request.
+    pub(crate) fn without_who(self) -> Self {
+        Self { account: None, key: None, remote: None, request: None, ..self }
     }
 
     /// The registry that it is about, where it is about one.

@@ -30,18 +30,13 @@ impl AuditFilter {
             wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
         };
         is(&self.account, entry.account.as_deref())
-            && self.action.as_deref().is_none_or(|wanted| is_action(&entry.action, wanted))
+            && self.action.as_deref().is_none_or(|wanted| entry.is(wanted))
             && is(&self.registry, entry.registry())
             && is(&self.repository, entry.repository.as_ref().map(RepositoryName::as_str))
             && is(&self.result, Some(&entry.result))
             && self.from.is_none_or(|from| entry.at >= from)
             && self.until.is_none_or(|until| entry.at < until)
     }
-}
-
-/// Whether an action is the wanted one, or one of the wanted thing.
-fn is_action(action: &str, wanted: &str) -> bool {
-    action.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 #[cfg(test)]

@@ -267,7 +267,7 @@ fn children(
 
 /// The platforms of the entries of an index, in their order. The manifest was found to be one before; what is odd about a platform makes
 /// it one that says nothing.
-fn platforms(bytes: &[u8]) -> Vec<Option<Platform>> {
+pub(crate) fn platforms(bytes: &[u8]) -> Vec<Option<Platform>> {
     #[derive(Deserialize)]
     struct Index<'a> {
         #[serde(borrow, default)]

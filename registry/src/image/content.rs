@@ -10,7 +10,7 @@ const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 
 impl Registry {
     /// The content of a config, where the repository has it and it can be read.
-    pub(super) async fn read_config(
+    pub(crate) async fn read_config(
         &self,
         repository: &RepositoryName,
         digest: &Digest,

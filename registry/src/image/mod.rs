@@ -10,6 +10,7 @@ mod content;
 mod list;
 mod tag;
 
+pub(crate) use artifact::platforms;
 pub use artifact::{Artifact, ArtifactDetail, ArtifactPage, Child, Content, Layer, Referrer};
 pub use config::{HistoryEntry, ImageConfig, Platform};
 pub use list::{Image, ImageDetail, ImagePage, ImageQuery};

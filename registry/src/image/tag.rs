@@ -80,7 +80,7 @@ pub enum TagExpectation {
 }
 
 impl TagExpectation {
-    fn holds(self, found: Option<Digest>) -> bool {
+    pub(crate) fn holds(self, found: Option<Digest>) -> bool {
         match self {
             Self::Any => true,
             Self::Absent => found.is_none(),

@@ -1,25 +1,14 @@
 //! `PUT` of a manifest (distribution-spec end-7a, end-7b).
 
-use super::descriptor::referrer_descriptor;
-use super::lease::Lease;
-use super::references::{check, edges};
+use super::push::{Pushes, away_if_heavy, validate};
 use crate::access::Action;
 use crate::audit::Attempt;
 use crate::context::Context;
-use crate::directory::Admitted;
 use crate::error::RegistryError;
-use crate::registry::{Registry, Result, away};
-use crate::retry::Attempts;
+use crate::registry::{Registry, Result};
 use bytes::Bytes;
-use std::sync::Arc;
-use strata_engine::meta::digest::digest_of;
-use strata_engine::meta::{Batch, ManifestPut};
-use strata_types::limits::{MANIFEST_BYTES_MAX, TAGS_PER_PUT_MAX};
-use strata_types::manifest::parse;
-use strata_types::{Algorithm, Digest, Manifest, Outcome, Reference, RepositoryName, Tag};
-
-/// Manifests above this size are worked on away from the connections' threads: parsing and hashing 4 MiB takes long enough to be felt.
-const INLINE_BYTES_MAX: usize = 128 * 1024;
+use strata_types::limits::TAGS_PER_PUT_MAX;
+use strata_types::{Digest, Outcome, Reference, RepositoryName, Tag};
 
 /// A manifest as it is pushed.
 #[derive(Debug, Clone)]
@@ -30,7 +19,7 @@ pub struct PutManifest {
     pub tags: Vec<Tag>,
     /// The `Content-Type` of the request, with its parameters.
     pub content_type: Option<String>,
-    /// The body; at most [`MANIFEST_BYTES_MAX`].
+    /// The body; at most [`MANIFEST_BYTES_MAX`](strata_types::limits::MANIFEST_BYTES_MAX).
     pub bytes: Bytes,
 }
 
@@ -43,24 +32,6 @@ pub struct ManifestPutDone {
     pub subject: Option<Digest>,
     /// The tags of [`PutManifest::tags`], each once, which now stand for it (`OCI-Tag`); without the one of the path.
     pub tags: Vec<Tag>,
-}
-
-/// A valid manifest on its way into a repository.
-#[derive(Debug)]
-struct Push {
-    manifest: Manifest,
-    /// What is committed; what the references were found to be is of the latest attempt.
-    put: ManifestPut,
-}
-
-impl Push {
-    /// What the manifest holds, each digest once.
-    fn held(&self) -> Vec<Digest> {
-        let mut held: Vec<Digest> = self.put.edges.iter().map(|edge| edge.digest).collect();
-        held.sort_unstable();
-        held.dedup();
-        held
-    }
 }
 
 impl Registry {
@@ -99,9 +70,6 @@ impl Registry {
         put: PutManifest,
     ) -> Result<ManifestPutDone> {
         self.authorize(ctx, Action::Push, repository)?;
-        if put.bytes.len() > MANIFEST_BYTES_MAX {
-            return Err(RegistryError::ManifestTooLarge { max: MANIFEST_BYTES_MAX });
-        }
         if put.tags.len() > TAGS_PER_PUT_MAX {
             return Err(RegistryError::TooManyTags { sent: put.tags.len(), max: TAGS_PER_PUT_MAX });
         }
@@ -111,122 +79,27 @@ impl Registry {
                 tags.push(tag.clone());
             }
         }
-        let repository = repository.clone();
-        let push = away_if_heavy(weight, move || validate(repository, put)).await?;
-        let push = Arc::new(push);
-        self.commit_manifest(ctx, &push, weight).await?;
-        Ok(ManifestPutDone {
-            digest: push.put.digest,
-            subject: push.put.subject.as_ref().map(|(d, _)| *d),
-            tags,
-        })
-    }
-
-    /// Checks the references and commits, as often as the commit loses a race.
-    async fn commit_manifest(&self, ctx: &Context, push: &Arc<Push>, weight: usize) -> Result<()> {
-        let mut attempts = Attempts::new();
-        let mut lease: Option<Lease> = None;
-        loop {
-            let outcome = self.try_commit(ctx, push, weight, lease.as_ref(), &mut attempts).await;
-            match outcome {
-                Ok(true) => return Ok(()),
-                Ok(false) if lease.is_some() => {}
-                Ok(false) => lease = Lease::take(self, ctx, push.held()).await,
-                Err(error) => {
-                    if let Some(lease) = lease {
-                        lease.give_up(self, ctx).await;
-                    }
-                    return Err(error);
+        let of = repository.clone();
+        let push = away_if_heavy(weight, move || {
+            let (mut tags, expected) = (put.tags, put.reference);
+            let expected = match expected {
+                Reference::Digest(digest) => Some(digest),
+                Reference::Tag(tag) => {
+                    tags.push(tag);
+                    None
                 }
-            }
-        }
-    }
-
-    /// One attempt on a fresh view. `false`: it lost a race.
-    async fn try_commit(
-        &self,
-        ctx: &Context,
-        push: &Arc<Push>,
-        weight: usize,
-        lease: Option<&Lease>,
-        attempts: &mut Attempts,
-    ) -> Result<bool> {
-        let (registry, ctx_of, push) = (self.clone(), ctx.clone(), Arc::clone(push));
-        let (mut batch, admitted) = away_if_heavy(weight, move || registry.decide(&ctx_of, &push)).await?;
-        if let Some(lease) = lease {
-            lease.end(&mut batch);
-        }
-        let outcome = self.engine().commit(batch).await;
-        let is_done = attempts.judge(self, ctx, outcome).await?.is_some();
-        if is_done {
-            self.admitted(admitted);
-        }
-        Ok(is_done)
-    }
-
-    /// References, then everything that the push writes, with the expectation that the references are still there.
-    fn decide(&self, ctx: &Context, push: &Push) -> Result<(Batch, Admitted)> {
-        let mut batch = self.batch(ctx);
-        let admitted = self.admit(ctx, Action::Push, &mut batch, &push.put.repository)?;
-        let view = self.view()?;
-        let found = check(&view, self.config(), &push.put.repository, &push.manifest)?;
-        let put = ManifestPut {
-            required_blobs: found.required_blobs,
-            required_manifests: found.required_manifests,
-            seen: found.seen,
-            ..push.put.clone()
+            };
+            validate(of, expected, put.content_type.as_deref(), put.bytes, tags)
+        });
+        let push = push.await?;
+        let done = ManifestPutDone {
+            digest: push.put.digest,
+            subject: push.put.subject.as_ref().map(|(digest, _)| *digest),
+            tags,
         };
-        batch.put_manifest(&view, &put).map_err(RegistryError::store)?;
-        Ok((batch, admitted))
+        let repositories = vec![(repository.clone(), Action::Push)];
+        let pushes = Pushes { manifests: vec![push], repositories, ..Pushes::default() };
+        self.commit_manifests(ctx, pushes).await?;
+        Ok(done)
     }
-}
-
-/// Everything that can be said about a manifest without looking into the store.
-fn validate(repository: RepositoryName, put: PutManifest) -> Result<Push> {
-    let digest = match &put.reference {
-        Reference::Digest(expected) => {
-            let actual = digest_of(expected.algorithm(), &put.bytes);
-            if actual != *expected {
-                return Err(RegistryError::DigestMismatch { expected: *expected, actual });
-            }
-            actual
-        }
-        Reference::Tag(_) => digest_of(Algorithm::Sha256, &put.bytes),
-    };
-    let manifest = parse(&put.bytes, put.content_type.as_deref())?;
-    let subject = match &manifest.subject {
-        Some(subject) => {
-            let descriptor = referrer_descriptor(&manifest, digest, put.bytes.len());
-            let descriptor =
-                descriptor.map_err(|error| RegistryError::corrupt(format!("descriptor: {error}")))?;
-            Some((subject.digest, descriptor))
-        }
-        None => None,
-    };
-    let mut tags = put.tags;
-    if let Reference::Tag(tag) = put.reference {
-        tags.push(tag);
-    }
-    let put = ManifestPut {
-        repository,
-        digest,
-        media_type: manifest.media_type().to_owned(),
-        bytes: put.bytes,
-        edges: edges(&manifest),
-        required_blobs: Vec::new(),
-        required_manifests: Vec::new(),
-        subject,
-        tags,
-        attributes: Bytes::new(),
-        seen: Vec::new(),
-    };
-    Ok(Push { manifest, put })
-}
-
-/// Runs `work` here if it is light, else where it keeps no connection waiting.
-async fn away_if_heavy<T: Send + 'static>(
-    weight: usize,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    if weight <= INLINE_BYTES_MAX { work() } else { away(work).await }
 }

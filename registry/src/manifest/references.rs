@@ -4,7 +4,7 @@ use crate::blob::linked;
 use crate::config::RegistryConfig;
 use crate::error::{MissingReference, RegistryError};
 use crate::registry::Result;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use strata_engine::UnixMillis;
 use strata_engine::meta::{Edge, EdgeRole, GcItem, View};
 use strata_types::manifest::ReferenceRole;
@@ -20,6 +20,33 @@ pub(super) struct Found {
     /// What is there, with the times of the rows: what a manifest holds need not be looked at by the sweeper.
     pub(super) seen: Vec<(UnixMillis, GcItem)>,
     missing: Vec<MissingReference>,
+}
+
+/// Manifests that come into their repositories by the same commit.
+#[derive(Debug)]
+pub(super) struct Pending {
+    at: UnixMillis,
+    sizes: HashMap<(RepositoryName, Digest), u64>,
+}
+
+impl Pending {
+    /// None yet, in a commit whose rows carry the moment `at`.
+    pub(super) fn at(at: UnixMillis) -> Self {
+        Self { at, sizes: HashMap::new() }
+    }
+
+    /// One more, of so many bytes.
+    pub(super) fn comes(&mut self, repository: &RepositoryName, digest: Digest, size: u64) {
+        self.sizes.insert((repository.clone(), digest), size);
+    }
+
+    /// The length of one that comes, bytes.
+    pub(super) fn size(&self, repository: &RepositoryName, digest: &Digest) -> Option<u64> {
+        if self.sizes.is_empty() {
+            return None;
+        }
+        self.sizes.get(&(repository.clone(), *digest)).copied()
+    }
 }
 
 /// The edges of a manifest without its subject. What may be missing has an edge too: if it comes later, it is held from its first moment.
@@ -40,7 +67,7 @@ pub(super) fn edges(manifest: &Manifest) -> Vec<Edge> {
 
 /// Checks every reference against a view.
 ///
-/// A config or layer must be linked in the repository. Exceptions: a layer that is fetched elsewhere (`urls`) or may not be
+/// What comes with the same commit counts as there. A config or layer must be linked in the repository. Exceptions: a layer that is fetched elsewhere (`urls`) or may not be
 /// distributed, any layer where sparse images are accepted, the children of an index (a mirror may hold one platform only) and the
 /// subject. A child may be a manifest or a blob (BuildKit's cache index). Whatever is there must have the size that is declared; a subject
 /// is not looked at, since the spec lets it be anything.
@@ -52,6 +79,7 @@ pub(super) fn check(
     config: &RegistryConfig,
     repository: &RepositoryName,
     manifest: &Manifest,
+    pending: &Pending,
 ) -> Result<Found> {
     let mut found = Found::default();
     // A digest can stand for several things here, at different sizes: each pair is looked at once.
@@ -64,7 +92,7 @@ pub(super) fn check(
             ReferenceRole::Subject => continue,
         };
         if seen.insert((descriptor.digest, descriptor.size, optional, role)) {
-            found.look_up(view, repository, role, descriptor, optional)?;
+            found.look_up(view, repository, (role, descriptor), optional, pending)?;
         }
     }
     if found.missing.is_empty() { Ok(found) } else { Err(RegistryError::ReferencesUnknown(found.missing)) }
@@ -75,9 +103,9 @@ impl Found {
         &mut self,
         view: &View,
         repository: &RepositoryName,
-        role: ReferenceRole,
-        descriptor: &Descriptor,
+        (role, descriptor): (ReferenceRole, &Descriptor),
         optional: bool,
+        pending: &Pending,
     ) -> Result<()> {
         let digest = descriptor.digest;
         let in_repository = || repository.clone();
@@ -93,7 +121,12 @@ impl Found {
                 self.seen.extend(child.as_ref().map(|child| {
                     (child.pushed_at, GcItem::Manifest { repository: in_repository(), digest })
                 }));
-                child.map(|child| child.size)
+                let comes = pending.size(repository, &digest);
+                // Its row may have the time of this commit by then.
+                self.seen.extend(
+                    comes.map(|_| (pending.at, GcItem::Manifest { repository: in_repository(), digest })),
+                );
+                comes.or_else(|| child.map(|child| child.size))
             }
             (_, None) => None,
         };

@@ -4,12 +4,13 @@
 use crate::directory::{as_account, person, world};
 use crate::world::{
     CONFIG_TYPE, IntoReference, World, body, bytes_of, described, digest_of_manifest, image_of, repo, sha256,
+    tag,
 };
 use serde_json::Value;
 use std::sync::Arc;
 use strata_registry::{
-    Access, Actions, Context, FIRST_ACCOUNT, Identity, NewRegistry, Page, Principal, PutManifest,
-    RegistryError, Role, RoleOn,
+    Access, Actions, Context, FIRST_ACCOUNT, Identity, NewRegistry, Page, Principal, Publish,
+    PublishedManifest, PublishedTag, PutManifest, RegistryError, Role, RoleOn, TagExpectation, Wanted,
 };
 use strata_types::{Algorithm, Digest, RepositoryName};
 
@@ -21,29 +22,36 @@ enum Asked {
     Tags,
     Referrers,
     Deletions,
+    FindBlobs,
     GetBlob,
     GetManifest,
+    ResolveImage,
     StartUpload,
     PutBlob,
     PutManifest,
+    PublishImage,
     Mount,
     DeleteTag,
     DeleteManifest,
     DeleteBlob,
     DeleteRepository,
     Restore,
+    PublishTag,
 }
 
 use Asked::{
-    DeleteBlob, DeleteManifest, DeleteRepository, DeleteTag, Deletions, GetBlob, GetManifest, HeadBlob,
-    HeadManifest, Mount, PutBlob, Referrers, Restore, StartUpload, Tags,
+    DeleteBlob, DeleteManifest, DeleteRepository, DeleteTag, Deletions, FindBlobs, GetBlob, GetManifest,
+    HeadBlob, HeadManifest, Mount, PublishImage, PublishTag, PutBlob, Referrers, ResolveImage, Restore,
+    StartUpload, Tags,
 };
 
 /// By the row of the table that they belong to.
-const SEE: [Asked; 5] = [HeadBlob, HeadManifest, Tags, Referrers, Deletions];
-const PULL: [Asked; 2] = [GetBlob, GetManifest];
-const PUSH: [Asked; 4] = [StartUpload, PutBlob, Asked::PutManifest, Mount];
+const SEE: [Asked; 6] = [HeadBlob, HeadManifest, Tags, Referrers, Deletions, FindBlobs];
+const PULL: [Asked; 3] = [GetBlob, GetManifest, ResolveImage];
+const PUSH: [Asked; 5] = [StartUpload, PutBlob, Asked::PutManifest, PublishImage, Mount];
 const DELETE: [Asked; 5] = [DeleteTag, DeleteManifest, DeleteBlob, DeleteRepository, Restore];
+/// Asked by itself: a registry that is not there is another answer to those who bring something, and a token to push will do.
+const CREATE_TAG: [Asked; 1] = [PublishTag];
 
 /// A repository that has one of everything.
 struct Scene {
@@ -76,6 +84,16 @@ impl Scene {
         PutManifest { reference, tags: Vec::new(), content_type: None, bytes: bytes_of(&self.manifest) }
     }
 
+    /// Sets a tag, on what is there or comes with it.
+    fn publish(&self, name: &RepositoryName, comes: bool) -> Publish {
+        let (repository, digest) = (name.clone(), digest_of_manifest(&self.manifest));
+        let set = PublishedTag { repository, tag: tag("set"), digest, expected: TagExpectation::Any };
+        let (repository, bytes) = (name.clone(), bytes_of(&self.manifest));
+        let manifest =
+            PublishedManifest { repository, digest: None, content_type: None, bytes, tags: Vec::new() };
+        Publish { manifests: if comes { vec![manifest] } else { Vec::new() }, tags: vec![set] }
+    }
+
     /// The number of a deletion that can be undone.
     async fn deletion(&self, name: &RepositoryName) -> u64 {
         let (registry, ctx) = (&self.world.registry, as_account(&self.world, FIRST_ACCOUNT));
@@ -95,6 +113,10 @@ impl Scene {
             Tags => registry.list_tags(ctx, name, &page).await.map(drop),
             Referrers => registry.list_referrers(ctx, name, &digest, None, &page).await.map(drop),
             Deletions => registry.list_deleted(ctx, Some(name), None, 10).await.map(drop),
+            FindBlobs => registry.find_blobs(ctx, name, vec![self.blob]).await.map(drop),
+            ResolveImage => registry.resolve_image(ctx, name, &latest, &Wanted::default()).await.map(drop),
+            PublishImage => registry.publish(ctx, self.publish(name, true)).await.map(drop),
+            PublishTag => registry.publish(ctx, self.publish(name, false)).await.map(drop),
             GetBlob => registry.open_blob(ctx, name, &self.blob).await.map(drop),
             GetManifest => registry.get_manifest(ctx, name, &latest).await.map(drop),
             StartUpload => registry.start_upload(ctx, name, Algorithm::Sha256).await.map(drop),
@@ -187,6 +209,8 @@ async fn every_use_case_is_of_its_row() {
         registry.set_role(&admin, "anna", RoleOn::Registry("hy".to_owned()), in_hy, None).await.unwrap();
         let anna = as_account(&scene.world, "anna");
         assert_eq!(scene.rows(&anna, "hy/a").await, expected, "{instance:?} {in_hy:?}");
+        let creates = scene.row(&anna, &repo("hy/a"), &CREATE_TAG).await;
+        assert_eq!(creates, if expected == all { "yes" } else { "DENIED" }, "{instance:?} {in_hy:?}");
     }
 }
 

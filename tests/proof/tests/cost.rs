@@ -15,7 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use strata_engine::gc::{GcKind, GcReport};
 use strata_engine::meta::digest::digest_of;
-use strata_engine::meta::{Batch, BlobRecord, CommitDone, Freshness, MetaStore, MetaView, Placement, commit};
+use strata_engine::meta::{
+    Batch, BlobRecord, CommitDone, EventFeed, Freshness, MetaStore, MetaView, Placement, commit,
+};
 use strata_engine::sim::World;
 use strata_engine::{Engine, EngineError, Ports, UnixMillis};
 use strata_proof::universe;
@@ -52,6 +54,10 @@ impl MetaStore for Watched {
 
     fn freshness(&self) -> &Arc<Freshness> {
         self.inner.freshness()
+    }
+
+    fn events(&self) -> &Arc<EventFeed> {
+        self.inner.events()
     }
 
     fn poisoned(&self) -> Option<Arc<str>> {

@@ -13,6 +13,7 @@ pub(crate) use judge::Group;
 pub(crate) use tally::UsageLimit;
 
 use super::batch::Batch;
+use super::feed::EventFeed;
 use super::freshness::Freshness;
 use super::key;
 use super::store::{CommitDone, Committed, MetaView};
@@ -53,6 +54,7 @@ pub(crate) struct CommitQueue {
     sender: Sender<Message>,
     state: Arc<State>,
     freshness: Arc<Freshness>,
+    events: Arc<EventFeed>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -87,11 +89,14 @@ impl CommitQueue {
         let (sender, receiver) = crossbeam_channel::unbounded();
         let state = Arc::new(State::default());
         let freshness = Freshness::new();
+        // What an open finds was read from the disk, or written to it by the recovery.
+        let events = Arc::new(EventFeed::new(next_event.saturating_sub(1)));
         let worker = Worker {
             backend,
             receiver,
             state: state.clone(),
             freshness: freshness.clone(),
+            events: events.clone(),
             next_event,
             unsynced: false,
         };
@@ -99,7 +104,7 @@ impl CommitQueue {
             .name("strata-commit".into())
             .spawn(move || worker.run())
             .map_err(|error| EngineError::io("starting the commit thread", error))?;
-        Ok(Self { sender, state, freshness, thread: Mutex::new(Some(thread)) })
+        Ok(Self { sender, state, freshness, events, thread: Mutex::new(Some(thread)) })
     }
 
     /// As [`super::MetaStore::submit`].
@@ -119,6 +124,11 @@ impl CommitQueue {
     /// As [`super::MetaStore::freshness`].
     pub(crate) fn freshness(&self) -> &Arc<Freshness> {
         &self.freshness
+    }
+
+    /// As [`super::MetaStore::events`].
+    pub(crate) fn events(&self) -> &Arc<EventFeed> {
+        &self.events
     }
 
     /// As [`super::MetaStore::poisoned`].
@@ -200,6 +210,7 @@ struct Worker {
     receiver: Receiver<Message>,
     state: Arc<State>,
     freshness: Arc<Freshness>,
+    events: Arc<EventFeed>,
     next_event: u64,
     /// Whether something was written that a power cut can still undo.
     unsynced: bool,
@@ -254,6 +265,9 @@ impl Worker {
             }
             self.unsynced = !synced;
             self.next_event = next_event;
+            if synced {
+                self.events.reached(next_event.saturating_sub(1));
+            }
         }
         // A refused batch is answered after the write as well: its retry then sees what it lost to.
         for (waiter, outcome) in outcomes {

@@ -11,6 +11,7 @@ mod watermark;
 pub use options::RocksConfig;
 
 use super::batch::Batch;
+use super::feed::EventFeed;
 use super::freshness::Freshness;
 use super::queue::{Backend, Changes, CommitQueue};
 use super::store::{CommitDone, MetaStore, MetaView};
@@ -35,6 +36,7 @@ pub struct RocksStore {
     queue: Option<CommitQueue>,
     /// Of a store that is only read.
     unchanging: Arc<Freshness>,
+    ended: Arc<EventFeed>,
     /// Whether tables are not merged, because space is short.
     spares: AtomicBool,
 }
@@ -57,7 +59,13 @@ impl RocksStore {
         let db = Arc::new(db);
         let watermark = Watermark::open(directory, &library, db.latest_sequence_number())?;
         let queue = CommitQueue::start(Arc::new(RocksBackend { db: db.clone(), watermark }))?;
-        Ok(Self { db, queue: Some(queue), unchanging: Freshness::new(), spares: AtomicBool::new(false) })
+        Ok(Self {
+            db,
+            queue: Some(queue),
+            unchanging: Freshness::new(),
+            ended: Arc::new(EventFeed::new(0)),
+            spares: AtomicBool::new(false),
+        })
     }
 
     /// Opens an existing store without changing a file; batches are answered [`EngineError::ReadOnly`].
@@ -75,6 +83,7 @@ impl RocksStore {
             db: Arc::new(db),
             queue: None,
             unchanging: Freshness::new(),
+            ended: Arc::new(EventFeed::new(0)),
             spares: AtomicBool::new(false),
         })
     }
@@ -102,6 +111,10 @@ impl MetaStore for RocksStore {
 
     fn freshness(&self) -> &Arc<Freshness> {
         self.queue.as_ref().map_or(&self.unchanging, CommitQueue::freshness)
+    }
+
+    fn events(&self) -> &Arc<EventFeed> {
+        self.queue.as_ref().map_or(&self.ended, CommitQueue::events)
     }
 
     fn poisoned(&self) -> Option<Arc<str>> {

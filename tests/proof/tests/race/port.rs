@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::ThreadId;
 use strata_engine::EngineError;
-use strata_engine::meta::{Batch, CommitDone, Freshness, MetaStore, MetaView};
+use strata_engine::meta::{Batch, CommitDone, EventFeed, Freshness, MetaStore, MetaView};
 
 /// A batch that a thread of the engine wants committed.
 struct Submitted(Batch, CommitDone);
@@ -153,6 +153,10 @@ impl MetaStore for Yielding {
 
     fn freshness(&self) -> &Arc<Freshness> {
         self.inner.freshness()
+    }
+
+    fn events(&self) -> &Arc<EventFeed> {
+        self.inner.events()
     }
 
     fn poisoned(&self) -> Option<Arc<str>> {
