@@ -15,7 +15,7 @@ server_start() {
   }
   "$strata_bin" serve --listen 127.0.0.1:0 --data "$data" "$@" >"$log.out" 2>"$log" &
   server_pid=$!
-  until line=$(grep -m 1 -o 'listening on http://[^ ]*' "$log.out"); do
+  until line=$(grep -s -m 1 -o 'listening on http://[^ ]*' "$log.out"); do
     if ! kill -0 "$server_pid" 2>/dev/null || [ "$waited" -ge 300 ]; then
       echo "the server did not come up; its log:" >&2
       tail -n 20 "$log" >&2
