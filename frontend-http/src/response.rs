@@ -2,7 +2,6 @@
 
 pub(crate) mod blob;
 mod blob_file;
-pub(crate) mod date;
 pub(crate) mod header;
 pub(crate) mod list;
 pub(crate) mod manifest;

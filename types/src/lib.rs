@@ -10,6 +10,7 @@ pub mod fast_path;
 pub mod limits;
 pub mod manifest;
 pub mod media_type;
+pub mod moment;
 pub mod name;
 pub mod reference;
 pub mod tag;

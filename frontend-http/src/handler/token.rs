@@ -14,7 +14,7 @@ use crate::challenge;
 use crate::error::Refusal;
 use crate::exchange::Exchange;
 use crate::form::{FORM_BYTES_MAX, Form};
-use crate::response::{self, Response, date};
+use crate::response::{self, Response};
 use crate::route::PathError;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -24,7 +24,7 @@ use serde::Serialize;
 use strata_registry::{
     Context, Credentials, IssuedToken, Principal, RegistryError, ScopeError, parse_scopes, scope_text,
 };
-use strata_types::Failure;
+use strata_types::{Failure, moment};
 
 /// A token as clients of either way read it. Not `Debug`: it is all secret.
 #[derive(Serialize)]
@@ -133,7 +133,7 @@ fn document<'a>(issued: &'a IssuedToken, refresh: Option<&'a str>) -> Document<'
         access_token: token,
         scope: scope_text(&issued.granted),
         expires_in: issued.life.as_secs(),
-        issued_at: date::rfc3339(issued.issued_at.0 / 1000),
+        issued_at: moment::rfc3339(issued.issued_at.0 / 1000),
         refresh_token: refresh.or(issued.refresh.as_ref().map(strata_registry::Secret::expose)),
     }
 }
