@@ -3,7 +3,10 @@
 //! Knows documents and errors of this API, follows no redirect, and sends nothing to a server whose certificate it does not trust.
 
 mod address;
+mod resource;
 mod trust;
+
+pub use resource::Resource;
 
 use crate::document::Problem;
 use address::Address;
@@ -99,6 +102,8 @@ pub enum ClientError {
         status: u16,
         /// The code of the error.
         code: String,
+        /// What the code means.
+        title: String,
         /// What it says.
         message: String,
     },
@@ -114,6 +119,17 @@ impl ClientError {
     pub const fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// What the kind of refusal means, as a sentence, unless the error says it already.
+    pub fn title(&self) -> Option<&str> {
+        match self {
+            Self::Refused { title, message, .. } => {
+                let said = title.trim_end_matches('.');
+                Some(&**title).filter(|_| !said.is_empty() && !message.contains(said))
+            }
             _ => None,
         }
     }
@@ -159,12 +175,22 @@ impl AdminClient {
         &self.address.url
     }
 
-    /// `GET`. A path begins with `/api/v1/`.
+    /// The same server always by the same name: `https://registry.example`, `http://localhost:5000`.
+    pub fn origin(&self) -> &str {
+        &self.address.origin
+    }
+
+    /// Whether what goes there can be read on its way: no TLS, and another machine.
+    pub fn is_in_the_open(&self) -> bool {
+        !self.address.tls && !self.address.is_loopback()
+    }
+
+    /// `GET`. What is asked for is a [`Resource`], or a path that begins with `/api/v1/`.
     ///
     /// # Errors
     /// [`ClientError`], but none of its cases of wrong use; so with all that follow.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.ask(Method::GET, path, None, ANSWER_MAX).await
+    pub async fn get<T: DeserializeOwned>(&self, of: impl Into<Resource>) -> Result<T, ClientError> {
+        self.ask(Method::GET, of.into(), None, ANSWER_MAX).await
     }
 
     /// `POST` of a document.
@@ -173,10 +199,10 @@ impl AdminClient {
     /// As [`get`](Self::get).
     pub async fn post<T: DeserializeOwned>(
         &self,
-        path: &str,
+        to: impl Into<Resource>,
         document: &impl Serialize,
     ) -> Result<T, ClientError> {
-        self.ask(Method::POST, path, Some(crate::response::json_bytes(document)), ANSWER_MAX).await
+        self.ask(Method::POST, to.into(), Some(crate::response::json_bytes(document)), ANSWER_MAX).await
     }
 
     /// `POST` of a document, to be answered when the work is done, however long that takes.
@@ -185,10 +211,10 @@ impl AdminClient {
     /// As [`get`](Self::get).
     pub async fn post_and_wait<T: DeserializeOwned>(
         &self,
-        path: &str,
+        to: impl Into<Resource>,
         document: &impl Serialize,
     ) -> Result<T, ClientError> {
-        self.ask(Method::POST, path, Some(crate::response::json_bytes(document)), WAIT_MAX).await
+        self.ask(Method::POST, to.into(), Some(crate::response::json_bytes(document)), WAIT_MAX).await
     }
 
     /// `PUT` of a document.
@@ -197,39 +223,59 @@ impl AdminClient {
     /// As [`get`](Self::get).
     pub async fn put<T: DeserializeOwned>(
         &self,
-        path: &str,
+        to: impl Into<Resource>,
         document: &impl Serialize,
     ) -> Result<T, ClientError> {
-        self.ask(Method::PUT, path, Some(crate::response::json_bytes(document)), ANSWER_MAX).await
+        self.ask(Method::PUT, to.into(), Some(crate::response::json_bytes(document)), ANSWER_MAX).await
+    }
+
+    /// `PUT` of a document. The answer's body, if there is one, is not looked at.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn set(&self, to: impl Into<Resource>, document: &impl Serialize) -> Result<(), ClientError> {
+        self.put::<Option<IgnoredAny>>(to, document).await.map(drop)
+    }
+
+    /// `PATCH` with a document.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn patch<T: DeserializeOwned>(
+        &self,
+        to: impl Into<Resource>,
+        document: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.ask(Method::PATCH, to.into(), Some(crate::response::json_bytes(document)), ANSWER_MAX).await
     }
 
     /// `DELETE`. The answer's body, if there is one, is not looked at.
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    pub async fn delete(&self, path: &str) -> Result<(), ClientError> {
-        self.ask::<Option<IgnoredAny>>(Method::DELETE, path, None, ANSWER_MAX).await.map(drop)
+    pub async fn delete(&self, what: impl Into<Resource>) -> Result<(), ClientError> {
+        self.ask::<Option<IgnoredAny>>(Method::DELETE, what.into(), None, ANSWER_MAX).await.map(drop)
     }
 
     /// `DELETE`, answered with a document when the work is done.
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    pub async fn remove<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.ask(Method::DELETE, path, None, WAIT_MAX).await
+    pub async fn remove<T: DeserializeOwned>(&self, what: impl Into<Resource>) -> Result<T, ClientError> {
+        self.ask(Method::DELETE, what.into(), None, WAIT_MAX).await
     }
 
     async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
-        path: &str,
+        resource: Resource,
         body: Option<Bytes>,
         patience: Duration,
     ) -> Result<T, ClientError> {
         let connecting = timeout(CONNECT_MAX, TcpStream::connect((&*self.address.host, self.address.port)));
         let stream = connecting.await.unwrap_or_else(|_| Err(late())).map_err(|error| self.away(error))?;
         notice_silence(&stream);
-        let request = self.request(method, path, body)?;
+        let request = self.request(method, resource, body)?;
         let answer = async {
             match &self.tls {
                 None => self.exchange(stream, request).await,
@@ -248,10 +294,13 @@ impl AdminClient {
     fn request(
         &self,
         method: Method,
-        path: &str,
+        resource: Resource,
         body: Option<Bytes>,
     ) -> Result<Request<Full<Bytes>>, ClientError> {
-        let builder = Request::builder().method(method).uri(path).header(HOST, &*self.address.authority);
+        let (target, condition) = resource.into_parts();
+        let builder = Request::builder().method(method).uri(target).header(HOST, &*self.address.authority);
+        let builder =
+            condition.into_iter().fold(builder, |builder, (name, value)| builder.header(name, value));
         let builder = builder.header(USER_AGENT, concat!("strata/", env!("CARGO_PKG_VERSION")));
         let builder = match &body {
             Some(_) => builder.header(CONTENT_TYPE, "application/json"),
@@ -294,8 +343,15 @@ impl AdminClient {
             let text = if text.is_empty() { b"null" } else { text };
             return serde_json::from_slice(text).map_err(|_| foreign());
         }
-        let Problem { code, detail: message, .. } = serde_json::from_slice(text).map_err(|_| foreign())?;
-        Err(ClientError::Refused { url: self.url().to_owned(), status: status.as_u16(), code, message })
+        let Problem { code, title, detail: message, .. } =
+            serde_json::from_slice(text).map_err(|_| foreign())?;
+        Err(ClientError::Refused {
+            url: self.url().to_owned(),
+            status: status.as_u16(),
+            code,
+            title,
+            message,
+        })
     }
 
     fn away(&self, source: io::Error) -> ClientError {
@@ -353,10 +409,10 @@ mod tests {
         assert_eq!(read(200, r#"{"ready":true,"new":1}"#).unwrap(), Health { ready: true, why: None });
         let refused = read(
             507,
-            r#"{"type":"t","title":"t","status":507,"code":"NO_SPACE","detail":"no room","request":"r"}"#,
+            r#"{"type":"t","title":"Too full.","status":507,"code":"NO_SPACE","detail":"no room","request":"r"}"#,
         )
         .unwrap_err();
-        assert_eq!(refused.status(), Some(507));
+        assert_eq!((refused.status(), refused.title()), (Some(507), Some("Too full.")));
         assert_eq!(
             refused.to_string(),
             "the server at http://localhost:5000 refuses: no room (NO_SPACE, status 507)"

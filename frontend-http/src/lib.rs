@@ -47,7 +47,7 @@ use strata_transport::{
 
 pub use app::{App, AppConfig};
 pub use body::{FileSource, Part, ReadFuture, RequestBody, RequestBodyError, ResponseBody};
-pub use client::{AdminClient, ClientError};
+pub use client::{AdminClient, ClientError, Resource};
 pub use connection::ConnectionInfo;
 pub use connection_metrics::{Counter, ListenerMetrics, ServerMetrics};
 pub use drain::DrainReport;

@@ -2,6 +2,7 @@
 
 use super::ClientError;
 use http::Uri;
+use std::net::IpAddr;
 
 /// An address taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(super) struct Address {
     pub(super) port: u16,
     /// Host and port as they stand in the header `Host`.
     pub(super) authority: String,
+    /// Scheme, host and port as they are for everybody: lower case, without the scheme's own port.
+    pub(super) origin: String,
 }
 
 impl Address {
@@ -44,13 +47,26 @@ impl Address {
         if authority.port_u16().is_none() && authority.as_str() != authority.host() {
             return Err(refused("its port is none"));
         }
+        let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let shown = match (tls, port) {
+            (true, 443) | (false, 80) => String::new(),
+            _ => format!(":{port}"),
+        };
+        let scheme = if tls { "https" } else { "http" };
         Ok(Self {
+            origin: format!("{scheme}://{}{shown}", authority.host().to_ascii_lowercase()),
             url: url.trim_end_matches('/').to_owned(),
             tls,
             host: host.to_owned(),
-            port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+            port,
             authority: authority.as_str().to_owned(),
         })
+    }
+
+    /// Whether it is the machine itself, by what it is called.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 
@@ -73,6 +89,22 @@ mod tests {
                 (tls, host, port, authority)
             );
             assert!(!found.url.ends_with('/'));
+        }
+    }
+
+    #[test]
+    fn one_server_has_one_origin() {
+        for (url, origin, loopback) in [
+            ("http://localhost:5000/", "http://localhost:5000", true),
+            ("HTTP://LocalHost:5000", "http://localhost:5000", true),
+            ("http://127.0.0.1:80", "http://127.0.0.1", true),
+            ("https://Registry.Example:443", "https://registry.example", false),
+            ("https://registry.example:80", "https://registry.example:80", false),
+            ("http://[::1]:5001", "http://[::1]:5001", true),
+            ("http://192.0.2.7", "http://192.0.2.7", false),
+        ] {
+            let found = Address::parse(url).unwrap();
+            assert_eq!((&*found.origin, found.is_loopback()), (origin, loopback), "{url}");
         }
     }
 
