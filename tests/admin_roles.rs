@@ -99,6 +99,8 @@ fn directory_rows() -> Vec<Row> {
             none(),
             instance(200),
         ),
+        ("GET", "signing-keys", "signing-keys", none(), instance(200)),
+        ("POST", "signing-keys", "signing-keys", none(), instance(201)),
         ("DELETE", "registries/{registry}", "registries/r-WHO", none(), instance(200)),
         ("DELETE", "accounts/{account}", "accounts/v-WHO", none(), instance(204)),
     ]

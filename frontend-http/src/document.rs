@@ -15,6 +15,7 @@ mod quarantine;
 mod registry;
 mod scrub;
 mod session;
+mod signing_key;
 mod status;
 mod tag;
 
@@ -37,6 +38,7 @@ pub use registry::{
 };
 pub use scrub::{ScrubFinding, ScrubRequest, ScrubRound, ScrubStarted, ScrubStatus, ScrubTally};
 pub use session::{Session, Who};
+pub use signing_key::{SigningKey, SigningKeys};
 pub use status::{Health, Status};
 pub use tag::{Tag, TagDetail, TagHistory, TagMove, TagRequest, Tags};
 

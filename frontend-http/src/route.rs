@@ -132,6 +132,8 @@ endpoints! {
     RegistryMembers = "/api/v1/registries/{registry}/members", "GET, HEAD";
     /// One of them.
     RegistryMember = "/api/v1/registries/{registry}/members/{account}", "PUT, DELETE";
+    /// The keys that tokens are signed with.
+    SigningKeys = "/api/v1/signing-keys", "GET, HEAD, POST";
     /// Nothing is there.
     Unknown = "unknown", "";
 }

@@ -13,6 +13,7 @@ mod image;
 mod quarantine;
 mod registry;
 mod scrub;
+mod signing_key;
 mod status;
 mod tag;
 
@@ -100,6 +101,8 @@ async fn dispatch_directory(
         (Endpoint::RegistryMembers, "GET") => registry::members(exchange).await,
         (Endpoint::RegistryMember, "PUT") => registry::set_member(exchange, body).await,
         (Endpoint::RegistryMember, "DELETE") => registry::remove_member(exchange).await,
+        (Endpoint::SigningKeys, "GET") => signing_key::list(exchange).await,
+        (Endpoint::SigningKeys, "POST") => signing_key::rotate(exchange, body).await,
         (_, _) => Err(Refusal::method_not_allowed(endpoint.methods())),
     }
 }

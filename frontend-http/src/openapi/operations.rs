@@ -6,8 +6,8 @@ use crate::document::{
     BackupRequest, Backups, Deletions, GcAnswer, GcRequest, GcStatus, ImageDetail, Images, Key,
     KeyChangeRequest, KeyRequest, Keys, Members, NewKey, Nothing, Quarantine, Rechecked, RecheckedAll,
     Registries, Registry, RegistryChangeRequest, RegistryRequest, Removed, Repaired, RestoreRequest,
-    Restored, RoleRequest, Roles, ScrubRequest, ScrubStarted, ScrubStatus, Session, Status, TagDetail,
-    TagHistory, TagRequest, Tags,
+    Restored, RoleRequest, Roles, ScrubRequest, ScrubStarted, ScrubStatus, Session, SigningKey, SigningKeys,
+    Status, TagDetail, TagHistory, TagRequest, Tags,
 };
 use crate::route::Endpoint;
 use serde_json::Value;
@@ -54,6 +54,22 @@ const ACCOUNTS: &[Operation] = &[
         .takes::<RoleRequest>()
         .answers::<Roles>(),
     operation("DELETE", Endpoint::InstanceRole, "takeInstanceRole", "takes it").answers::<Roles>(),
+    operation(
+        "GET",
+        Endpoint::SigningKeys,
+        "listSigningKeys",
+        "the keys that tokens are signed with, newest first",
+    )
+    .answers::<SigningKeys>(),
+    operation(
+        "POST",
+        Endpoint::SigningKeys,
+        "rotateSigningKey",
+        "makes a new key sign; tokens of the one before count to their end",
+    )
+    .takes::<Nothing>()
+    .answers::<SigningKey>()
+    .under(201),
 ];
 
 /// Registries, and who has a role in them.
