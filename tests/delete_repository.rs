@@ -119,20 +119,27 @@ fn the_command_line_deletes_with_and_without_a_server() {
         registry.repository(name).push_image("v1", &image);
     }
     let server = format!("http://{}", registry.endpoint().address);
-    let text = expect_text(&run(&["repository", "delete", "hy/a", "--server", &server]), 0);
+    let text = expect_text(&run(&["image", "delete", "hy/a", "--yes", "--server", &server]), 0);
     assert_eq!(text, "deleted hy/a: 1 manifest, 1 tag, 3 blobs, 0 uploads\n");
-    let text = expect_text(&run(&["repository", "delete", "hy/a", "--server", &server]), 1);
+    let text = expect_text(&run(&["image", "delete", "hy/a", "--yes", "--server", &server]), 1);
     assert!(text.contains("there is no repository hy/a"), "{text}");
-    expect_text(&run(&["repository", "delete", "Hy", "--server", &server]), 2);
-    expect_text(&run(&["registry", "delete", "hy/b", "--server", &server]), 2);
-    let text = expect_text(&run(&["registry", "delete", "hy", "--server", &server]), 0);
+    expect_text(&run(&["image", "delete", "Hy", "--yes", "--server", &server]), 2);
+    expect_text(&run(&["registry", "delete", "hy/b", "--yes", "--server", &server]), 2);
+    for deletion in [&["image", "delete", "hy/b"][..], &["registry", "delete", "hy", "--force"]] {
+        let text = expect_text(&run(&[deletion, &["--server", &server]].concat()), 2);
+        assert!(text.contains("say --yes"), "{text}");
+    }
+    let text = expect_text(&run(&["registry", "delete", "hy", "--yes", "--server", &server]), 1);
+    assert!(text.contains("CONFLICT"), "it holds an image: {text}");
+    let text = expect_text(&run(&["registry", "delete", "hy", "--force", "--yes", "--server", &server]), 0);
     assert!(text.starts_with("deleted hy/b: "), "{text}");
     registry.stop();
     let data = registry.data().to_str().expect("UTF-8").to_owned();
-    expect_text(&run(&["repository", "delete", "zz/b", "--data", &data]), 0);
-    let json = expect_text(&run(&["registry", "delete", "zz", "--json", "--data", &data]), 0);
+    expect_text(&run(&["repository", "delete", "zz/b", "--yes", "--data", &data]), 0);
+    let json =
+        expect_text(&run(&["registry", "delete", "zz", "--force", "--yes", "--json", "--data", &data]), 0);
     assert!(json.contains(r#""repositories":["zz/a"]"#), "{json}");
-    let text = expect_text(&run(&["registry", "delete", "zz", "--data", &data]), 1);
+    let text = expect_text(&run(&["registry", "delete", "zz", "--yes", "--data", &data]), 1);
     assert!(text.contains("there is no registry zz"), "{text}");
     registry.start();
     assert!(catalog(&registry).is_empty());

@@ -9,17 +9,26 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Config, Problems};
 use crate::wiring;
 
+mod account;
 mod backup;
 mod check;
+mod credentials;
 mod deleted;
 mod flags;
 mod gc;
+mod key;
+mod login;
 mod place;
+mod prompt;
 mod quarantine;
 mod registry;
 mod removal;
+mod role;
 mod scrub;
+mod server;
 mod status;
+mod table;
+mod when;
 mod wording;
 
 use flags::SettingFlags;
@@ -36,6 +45,19 @@ pub(crate) struct Arguments {
 enum Command {
     /// Serves a data directory until SIGTERM or SIGINT.
     Serve(ConfigArguments),
+    /// Keeps an access key for a server, after trying it.
+    Login(login::LoginArguments),
+    /// Forgets the access key of a server.
+    Logout(login::LogoutArguments),
+    /// Makes, shows, changes and deletes accounts of people and robots.
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Makes, lists, disables and deletes access keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Gives and takes roles, on the instance or in a registry.
+    #[command(subcommand)]
+    Role(role::RoleCommand),
     /// Says how a store is: at a running server (--server), or in a data directory that no process is using.
     Status(status::StatusArguments),
     /// Makes a backup of a store, also while a server uses it. To restore it, serve it.
@@ -45,10 +67,7 @@ enum Command {
     /// Lists and restores what was deleted.
     #[command(subcommand)]
     Deleted(deleted::DeletedCommand),
-    /// Works on whole repositories.
-    #[command(subcommand)]
-    Repository(removal::RepositoryCommand),
-    /// Makes, lists and deletes registries: all repositories with the same first segment.
+    /// Makes, changes, lists and deletes registries: all images with the same first segment.
     #[command(subcommand)]
     Registry(registry::RegistryCommand),
     /// Checks a data directory that no process is using; changes nothing without --repair.
@@ -106,11 +125,15 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
                 Err(problems) => fail(&problems, 2),
             }
         }
+        Command::Login(arguments) => login::run_login(&arguments),
+        Command::Logout(arguments) => login::run_logout(&arguments),
+        Command::Account(command) => account::run(&command),
+        Command::Key(command) => key::run(&command),
+        Command::Role(command) => role::run(&command),
         Command::Status(arguments) => status::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Gc(arguments) => gc::run(&arguments),
         Command::Deleted(command) => deleted::run(&command),
-        Command::Repository(command) => removal::run_repository(&command),
         Command::Registry(command) => registry::run(&command),
         Command::Check(arguments) => check::run(&arguments),
         Command::Scrub(arguments) => scrub::run(&arguments),
@@ -144,8 +167,17 @@ fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
 
 /// Writes to stdout; a reader that has gone away is no error of ours.
 fn print(text: &str) -> ExitCode {
+    match write(text) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+/// Writes to stdout; `false` where its reader has gone away.
+fn write(text: &str) -> Result<bool, String> {
     match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(&format!("cannot write: {error}"), 1),
-        _ => ExitCode::SUCCESS,
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(format!("cannot write: {error}")),
     }
 }

@@ -14,14 +14,15 @@ use strata_engine::{Engine, EngineConfig, EngineError};
 use strata_frontend_http::{AdminClient, ClientError};
 use strata_registry::{Context, Registry, RegistryError};
 
-use super::{fail, print};
+use super::table::plain;
+use super::{fail, server};
 use crate::config::{Config, Flags, KEYS, Settings};
 use crate::wiring::{engine_config, registry_config};
 
 #[derive(Debug, Args)]
 pub(super) struct PlaceArguments {
-    /// Asks the server at this address, such as http://localhost:5000; where it has accounts, with the access key that STRATA_KEY_ID and
-    /// STRATA_KEY_SECRET name
+    /// Asks the server at this address, such as http://localhost:5000; where it has accounts, with the access key that `strata login` keeps, or
+    /// that STRATA_KEY_ID and STRATA_KEY_SECRET name
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     server: Option<String>,
     /// Certificates to trust (PEM), for a server with https [default: those of the system]
@@ -97,7 +98,24 @@ impl Refusal {
 
 impl From<ClientError> for Refusal {
     fn from(error: ClientError) -> Refusal {
-        if error.is_wrong_use() { Refusal::wrong_use(error) } else { Refusal::new(error) }
+        if error.is_wrong_use() {
+            return Refusal::wrong_use(error);
+        }
+        let lines = [Some(error.to_string()), error.title().map(str::to_owned), advice(&error)];
+        // What a server says cannot move the cursor of the terminal.
+        let lines: Vec<String> = lines.iter().flatten().map(|line| plain(line)).collect();
+        Refusal::new(lines.join("\n  "))
+    }
+}
+
+/// What can be done about what a server refuses.
+fn advice(error: &ClientError) -> Option<String> {
+    let ClientError::Refused { url, status, .. } = error else { return None };
+    match status {
+        401 => Some(format!("Log in with an access key: strata login --server {url}")),
+        412 => Some("Somebody changed it meanwhile: look at it again.".to_owned()),
+        429 => Some("Wait a little, then try again.".to_owned()),
+        _ => None,
     }
 }
 
@@ -114,17 +132,6 @@ impl From<RegistryError> for Refusal {
     }
 }
 
-/// The access key to show, from the environment: an argument could be read by everybody on the machine.
-fn key() -> Result<Option<(String, String)>, Refusal> {
-    const NAMES: [&str; 2] = ["STRATA_KEY_ID", "STRATA_KEY_SECRET"];
-    match NAMES.map(|name| std::env::var(name).ok().filter(|value| !value.is_empty())) {
-        [Some(id), Some(secret)] => Ok(Some((id, secret))),
-        [None, None] => Ok(None),
-        [Some(_), None] => Err(Refusal::wrong_use("STRATA_KEY_ID is set and STRATA_KEY_SECRET is not")),
-        [None, Some(_)] => Err(Refusal::wrong_use("STRATA_KEY_SECRET is set and STRATA_KEY_ID is not")),
-    }
-}
-
 /// The circumstances under which the command line calls a use case itself.
 pub(super) fn context() -> Context {
     Context::everyone("command-line", None)
@@ -138,30 +145,17 @@ impl PlaceArguments {
     ) -> Result<D, Refusal> {
         // Before the runtime: an open store must be closed where blocking is allowed.
         let place = self.open()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime
-            .map_err(|error| Refusal::new(format!("the operating system refuses what is needed: {error}")))?;
-        runtime.block_on(question(&place))
+        server::wait(question(&place))
     }
 
     /// Prints an answer.
     pub(super) fn show<D: Serialize>(&self, document: &D, text: impl FnOnce(&D) -> String) -> ExitCode {
-        if !self.json {
-            return print(&text(document));
-        }
-        match serde_json::to_string(document) {
-            Ok(json) => print(&format!("{json}\n")),
-            Err(error) => fail(&error, 1),
-        }
+        server::show(self.json, document, text)
     }
 
     fn open(&self) -> Result<Place, Refusal> {
         if let Some(url) = &self.server {
-            let client = AdminClient::new(url, self.ca.as_deref())?;
-            return Ok(Place::Server(match key()? {
-                Some((id, secret)) => client.with_key(&id, &secret)?,
-                None => client,
-            }));
+            return Ok(Place::Server(server::connect(url, self.ca.as_deref())?));
         }
         let settings = self.settings()?;
         let mut config = engine_config(&settings);
@@ -169,10 +163,12 @@ impl PlaceArguments {
         config.gc.interval = Duration::ZERO;
         config.upgrade = false;
         let directory = config.data_dir.clone();
+        // Whoever means a server and does not say so should learn how.
+        let advice = if self.data.is_none() { ". To ask a server, say --server URL" } else { "" };
         let cannot = |why: String| {
             Refusal::new(format!("cannot open the data directory {}: {why}", directory.display()))
         };
-        refuse_empty(&directory).map_err(cannot)?;
+        refuse_empty(&directory).map_err(|why| cannot(why + advice))?;
         let engine = open(config).map_err(cannot)?;
         let registry = Registry::open(engine.clone(), registry_config(&settings))?;
         Ok(Place::Directory(Box::new(Opened { registry, engine })))

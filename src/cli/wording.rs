@@ -32,6 +32,20 @@ pub(super) fn time(took: Duration) -> String {
     }
 }
 
+/// `17 B`, `1.5 KiB`, `20.0 MiB`: to a tenth.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    // In tenths, rounded half up, so that no number loses what a float would lose.
+    let (mut unit, mut tenths) = ("B", u128::from(bytes) * 10);
+    for larger in UNITS {
+        if tenths < 10_240 {
+            break;
+        }
+        (unit, tenths) = (larger, (tenths + 512) / 1024);
+    }
+    if unit == "B" { format!("{bytes} B") } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +55,8 @@ mod tests {
         assert_eq!([0, 1, 2].map(|number| count(number, "blob")), ["0 blobs", "1 blob", "2 blobs"]);
         assert_eq!([1, 2].map(repositories), ["1 repository", "2 repositories"]);
         assert_eq!((verb(1), verb(2)), ("is", "are"));
+        let sizes = [0, 1023, 1024, 1536, 20 << 20, (1 << 30) + 1, u64::MAX].map(size);
+        assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "20.0 MiB", "1.0 GiB", "16.0 EiB"]);
         let said =
             [0, 999, 1500, 59_940, 60_000, 3_599_000, 9_000_000].map(|ms| time(Duration::from_millis(ms)));
         assert_eq!(said, ["0 ms", "999 ms", "1.5 s", "59.9 s", "1 min 0 s", "59 min 59 s", "2 h 30 min"]);

@@ -33,6 +33,7 @@ pub mod seccomp;
 pub mod small_disk;
 pub mod storm;
 pub mod tls;
+pub mod user;
 pub mod wait;
 
 pub use digest::{Algorithm, sha256, sha512};
@@ -43,6 +44,7 @@ pub use message::{Body, Request, Response};
 pub use random::Random;
 pub use registry::{ADMIN, Builder, TestRegistry};
 pub use repository::Repository;
+pub use user::User;
 
 /// A builder of a [`TestRegistry`] of the binary under test, from any test of the root package.
 #[macro_export]

@@ -14,7 +14,7 @@ pub fn binary(built: &str) -> PathBuf {
     std::env::var_os("STRATA_BIN").map_or_else(|| PathBuf::from(built), PathBuf::from)
 }
 
-/// A command of the binary that inherits no setting from the environment of the test.
+/// A command of the binary that inherits no setting from the environment of the test, and no login of whoever runs it.
 pub fn command(binary: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os() {
@@ -22,6 +22,7 @@ pub fn command(binary: &Path, arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    command.env_remove("XDG_CONFIG_HOME").env_remove("HOME");
     command.args(arguments).stdin(Stdio::null());
     command
 }
