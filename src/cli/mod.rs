@@ -10,12 +10,15 @@ use crate::config::{self, Config, Problems};
 use crate::wiring;
 
 mod account;
+mod artifact;
+mod audit;
 mod backup;
 mod check;
 mod credentials;
 mod deleted;
 mod flags;
 mod gc;
+mod image;
 mod key;
 mod login;
 mod place;
@@ -26,8 +29,10 @@ mod removal;
 mod role;
 mod scrub;
 mod server;
+mod signing_key;
 mod status;
 mod table;
+mod tag;
 mod when;
 mod wording;
 
@@ -70,6 +75,20 @@ enum Command {
     /// Makes, changes, lists and deletes registries: all images with the same first segment.
     #[command(subcommand)]
     Registry(registry::RegistryCommand),
+    /// Lists, shows and deletes images (repositories).
+    #[command(subcommand, alias = "repository")]
+    Image(image::ImageCommand),
+    /// Lists, shows and deletes the manifests of an image.
+    #[command(subcommand)]
+    Artifact(artifact::ArtifactCommand),
+    /// Lists, shows, sets and deletes tags.
+    #[command(subcommand)]
+    Tag(tag::TagCommand),
+    /// Says who did what, newest first; with --json an entry a line.
+    Audit(audit::AuditArguments),
+    /// Lists the keys that tokens are signed with, and makes a new one.
+    #[command(subcommand)]
+    SigningKey(signing_key::SigningKeyCommand),
     /// Checks a data directory that no process is using; changes nothing without --repair.
     Check(check::CheckArguments),
     /// Reads everything that is stored, at a running server (--server) or in a data directory that no process is using, and puts damaged blobs into quarantine.
@@ -135,6 +154,11 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Gc(arguments) => gc::run(&arguments),
         Command::Deleted(command) => deleted::run(&command),
         Command::Registry(command) => registry::run(&command),
+        Command::Image(command) => image::run(&command),
+        Command::Artifact(command) => artifact::run(&command),
+        Command::Tag(command) => tag::run(&command),
+        Command::Audit(arguments) => audit::run(&arguments),
+        Command::SigningKey(command) => signing_key::run(&command),
         Command::Check(arguments) => check::run(&arguments),
         Command::Scrub(arguments) => scrub::run(&arguments),
         Command::Quarantine(command) => quarantine::run(&command),
