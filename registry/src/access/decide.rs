@@ -106,6 +106,11 @@ pub(crate) fn decide(
         }
         Principal::Account(identity) => identity,
     };
+    // Outside of what the key is narrowed to, a push is told so, whether there is such a registry or not.
+    let is_outside = identity.narrowing.as_ref().is_some_and(|to| to.rights_in(repository) == Rights::NONE);
+    if is_outside && action.adds() {
+        return Decision::Denied(Denial::Narrowed);
+    }
     let Some(row) = there else { return absent() };
     let roles = identity.grants.rights_in(registry);
     let rights = narrowed(identity, repository, roles) | row.free();

@@ -196,11 +196,14 @@ fn a_narrowed_key_takes_away_and_never_adds() {
         (with_key(admin(), "hy/*", all), "aaaaa"),
         (with_key(viewer(), "hy/*", all), "aarrr"),
         (with_key(viewer(), "hy/*", Actions::PUSH), "anrrr"),
-        (with_key(viewer(), "hy/b", all), "hh-h-"),
-        (with_key(admin(), "other/*", all), "hh-h-"),
+        (with_key(viewer(), "hy/b", all), "hhnhn"),
+        (with_key(admin(), "other/*", all), "hhnhn"),
     ] {
         check(&who, Scope::Public, "hy/a", expected);
     }
+    // No other answer where there is nothing at all.
+    check(&with_key(admin(), "hy/*", all), Scope::Public, "nothing/a", "hhnhn");
+    check(&with_key(admin(), "hy/*", all), Scope::Public, "inside/a", "hhnhn");
 }
 
 #[test]
