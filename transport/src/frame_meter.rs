@@ -1,9 +1,9 @@
 //! How patient an HTTP/2 connection is with frames that carry nothing: PING, SETTINGS, PRIORITY, resets and the like each cost the server work, and an
 //! answer to some of them, at nine bytes a piece.
 //!
-//! A client has credit for so many of them, earns more with requests, content and what it takes of answers, and some with time. Whoever has used
-//! it up is a flood and loses the connection. Before that a flood costs others little: a connection gives way after so many frames, and one that has
-//! used up half of its credit is read in small pieces.
+//! A client begins with credit for a few of them, earns more with requests, content and what it takes of answers, and some with time. Whoever has used
+//! it up is a flood and loses the connection, and does not gain much by another one. Before that a flood costs others little: a connection gives way
+//! after so many frames, and one that has used up most of its credit is read in small pieces.
 
 use crate::activity::Activity;
 use std::io::{self, IoSlice};
@@ -14,8 +14,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-/// Frames that carry nothing, at the beginning and at most.
+/// Frames that carry nothing, at the beginning: a client's settings, windows and priorities are a dozen.
+const CREDIT_FIRST: u32 = 256;
+/// The same at most.
 const CREDIT_MAX: u32 = 2000;
+/// Whoever has less is suspect.
+const CREDIT_LOW: u32 = CREDIT_FIRST / 2;
 /// How many of them are earned by a request: its priority, its windows, its reset.
 const EARNED_BY_REQUEST: u32 = 8;
 /// Bytes of answers that earn one: a client that takes them says so, for the stream and for the connection.
@@ -25,7 +29,7 @@ const TIME_FOR_ONE: Duration = Duration::from_millis(10);
 /// Content below which a DATA frame is one that carries nothing, bytes.
 const CONTENT_MIN: usize = 32;
 /// Frames of one turn.
-const TURN_FRAMES: u32 = 64;
+const TURN_FRAMES: u32 = 16;
 /// What is read at once of a connection that is suspect, bytes.
 const SUSPECT_BYTES: usize = 1024;
 /// The client's connection preface, which is no frame (RFC 9113 §3.4).
@@ -54,7 +58,7 @@ struct FrameMeter {
 impl FrameMeter {
     fn new() -> Self {
         Self {
-            credit: CREDIT_MAX,
+            credit: CREDIT_FIRST,
             earned_until: Instant::now(),
             written: 0,
             skip: PREFACE_BYTES,
@@ -119,7 +123,7 @@ impl FrameMeter {
     }
 
     const fn is_suspect(&self) -> bool {
-        self.credit < CREDIT_MAX / 2
+        self.credit < CREDIT_LOW
     }
 }
 
@@ -244,7 +248,7 @@ mod tests {
     async fn pings_without_end_are_a_flood_however_they_are_cut() {
         for piece in [1, 7, 17, 4096] {
             let mut meter = begun();
-            let pings = frame(PING, 8).repeat(CREDIT_MAX as usize);
+            let pings = frame(PING, 8).repeat(CREDIT_FIRST as usize);
             assert!(pings.chunks(piece).all(|bytes| meter.receive(bytes)));
             advance(TIME_FOR_ONE * 3).await;
             assert!(meter.receive(&frame(PING, 8).repeat(3)), "time earns some");
@@ -263,8 +267,9 @@ mod tests {
             assert!(meter.receive(&frame(WINDOW_UPDATE, 4).repeat(2)));
         }
         assert!(!meter.is_suspect());
+        assert_eq!(meter.credit, CREDIT_MAX);
         let mut meter = begun();
-        let bytes = frame(DATA, 1).repeat(CREDIT_MAX as usize);
+        let bytes = frame(DATA, 1).repeat(CREDIT_FIRST as usize);
         assert!(meter.receive(&bytes));
         assert!(!meter.receive(&frame(DATA, 1)), "content in single bytes costs as much as none");
     }
