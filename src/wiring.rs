@@ -1,4 +1,4 @@
-//! Puts the parts together: configuration → engine → registry → HTTP server, and takes them down in the other order.
+//! Puts the parts together: configuration → engine → registry → servers, and takes them down in the other order.
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,6 +21,8 @@ use crate::first_admin;
 use crate::log::Log;
 use crate::shutdown::{self, Stop};
 
+mod grpc;
+
 /// How long closing the store may take after the last request, before the process leaves without it. Whatever was
 /// acknowledged is durable by then; the next start recovers the rest.
 const CLOSE: Duration = Duration::from_secs(20);
@@ -41,6 +43,8 @@ pub(crate) enum ServeError {
     FirstAdministrator(FirstAdministratorError),
     /// An address cannot be taken, a certificate cannot be read.
     Http(ListenError),
+    /// The same for gRPC.
+    Grpc(ListenError),
     /// The operating system refuses threads or signal handlers.
     System(io::Error),
 }
@@ -59,7 +63,11 @@ impl fmt::Display for ServeError {
             ServeError::FirstAdministrator(error) => out.write_str(&chain(error)),
             ServeError::Http(error) => {
                 error.fmt(out)?;
-                out.write_str(advice_on_address(error))
+                out.write_str(&advice_on_address(error, "--listen"))
+            }
+            ServeError::Grpc(error) => {
+                error.fmt(out)?;
+                out.write_str(&advice_on_address(error, "--grpc-listen"))
             }
             ServeError::System(error) => {
                 write!(out, "the operating system refuses what a server needs: {error}")
@@ -108,22 +116,20 @@ fn advice(error: &EngineError) -> &'static str {
     }
 }
 
-/// What to do about an address that cannot be taken.
-fn advice_on_address(error: &ListenError) -> &'static str {
-    match error {
-        ListenError::Bind { source, .. } => match source.kind() {
-            io::ErrorKind::AddrInUse => {
-                ". Stop the program that listens there, or choose another port with --listen"
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                ". This machine does not have that address; choose another with --listen"
-            }
-            io::ErrorKind::PermissionDenied => {
-                ". Ports below 1024 need the capability CAP_NET_BIND_SERVICE; choose a higher one with --listen"
-            }
-            _ => "",
-        },
-        _ => "",
+/// What to do about an address that cannot be taken, which `flag` says.
+fn advice_on_address(error: &ListenError, flag: &str) -> String {
+    let ListenError::Bind { source, .. } = error else { return String::new() };
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!(". Stop the program that listens there, or choose another port with {flag}")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!(". This machine does not have that address; choose another with {flag}")
+        }
+        io::ErrorKind::PermissionDenied => format!(
+            ". Ports below 1024 need the capability CAP_NET_BIND_SERVICE; choose a higher one with {flag}"
+        ),
+        _ => String::new(),
     }
 }
 
@@ -172,26 +178,32 @@ async fn run(
     tokio::spawn(registry.clone().keep_audit_trimmed());
     let app = App::new(registry.clone(), app_config(settings));
     let server = Server::bind(&http_config(config), Arc::clone(&app)).map_err(ServeError::Http)?;
+    let calls = grpc::bind(config, &registry, &app).map_err(ServeError::Grpc)?;
     let stop = Stop::listen().map_err(ServeError::System)?;
-    let running = server.handle();
-    shutdown::on_hangup(move || read_again(&running, &log, &reload)).map_err(ServeError::System)?;
+    let (running, answering) = (server.handle(), calls.as_ref().map(strata_frontend_grpc::Server::handle));
+    let reload_tls = move || reload_tls(&running, answering.as_ref());
+    shutdown::on_hangup(move || read_again(&reload_tls, &log, &reload)).map_err(ServeError::System)?;
     for path in engine.fast_paths().iter().chain(&server.fast_paths()) {
         tracing::info!(setting = path.setting, taken = path.taken, why = %path.why, "fast path");
     }
-    announce(&server.addresses(), &settings.storage.data, first.as_deref());
+    announce(&server.addresses(), calls.as_ref(), &settings.storage.data, first.as_deref());
     let uses = tokio::spawn(keep_uses(registry.clone()));
 
     let bound = settings.http.drain.duration() + CLOSE;
-    let report = server
-        .run(async move {
-            stop.requested().await;
-            app.start_draining();
-            leave_after(bound);
-        })
-        .await;
+    let (stopping, stopped) = tokio::sync::watch::channel(false);
+    let serving = server.run(async move {
+        stop.requested().await;
+        app.start_draining();
+        stopping.send_replace(true);
+        leave_after(bound);
+    });
+    let (report, calls) = tokio::join!(serving, grpc::run(calls, stopped));
     uses.abort();
     flush_uses(&registry).await;
     tracing::info!(open = report.open, cut = report.cut, took = ?report.took, "drained");
+    if let Some(calls) = calls {
+        tracing::info!(open = calls.open, cut = calls.cut, took = ?calls.took, "drained gRPC");
+    }
     registry.flush_pulled().await;
     registry.flush_refusals().await;
     Ok(())
@@ -212,8 +224,22 @@ async fn flush_uses(registry: &Registry) {
     }
 }
 
+/// Reads the certificates of all listeners again; answers how many there are.
+fn reload_tls(
+    http: &ServerHandle,
+    grpc: Option<&strata_frontend_grpc::ServerHandle>,
+) -> Result<usize, ListenError> {
+    let of_http = http.reload_tls();
+    let of_grpc = grpc.map_or(Ok(0), strata_frontend_grpc::ServerHandle::reload_tls);
+    Ok(of_http? + of_grpc?)
+}
+
 /// SIGHUP: certificates and the log level.
-fn read_again(running: &ServerHandle, log: &Log, reload: &impl Fn() -> Result<Config, Problems>) {
+fn read_again(
+    reload_tls: &impl Fn() -> Result<usize, ListenError>,
+    log: &Log,
+    reload: &impl Fn() -> Result<Config, Problems>,
+) {
     match reload() {
         Ok(fresh) => {
             log.set_level(&fresh.settings.log.level);
@@ -221,7 +247,7 @@ fn read_again(running: &ServerHandle, log: &Log, reload: &impl Fn() -> Result<Co
         }
         Err(problems) => tracing::error!(%problems, "the log level stays as it is"),
     }
-    match running.reload_tls() {
+    match reload_tls() {
         Ok(listeners) => tracing::info!(listeners, "certificates were read again"),
         Err(error) => tracing::error!(%error, "the old certificate stays in use"),
     }
@@ -250,11 +276,17 @@ fn raise_open_files() {
 
 /// Says on stdout where the server listens and what to try, and what is to be said this once. Scripts wait for the first line; a closed
 /// stdout is no error.
-fn announce(addresses: &[(SocketAddr, bool)], data: &Path, once: Option<&str>) {
+fn announce(
+    addresses: &[(SocketAddr, bool)],
+    calls: Option<&strata_frontend_grpc::Server>,
+    data: &Path,
+    once: Option<&str>,
+) {
     let mut text = String::new();
     for (address, tls) in addresses {
         let _ = writeln!(text, "listening on {}://{address}", if *tls { "https" } else { "http" });
     }
+    text.push_str(&calls.map(grpc::announcement).unwrap_or_default());
     if let Some((address, tls)) = addresses.first() {
         let (host, scheme) = (reachable(*address), if *tls { "https" } else { "http" });
         let insecure = if *tls { "" } else { "--tls-verify=false " };

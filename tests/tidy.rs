@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use strata_types::{ErrorCode, Failure, Outcome};
 
 /// Which crate of the workspace may depend on which (dependencies of tests included), each edge with its reason.
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 10] = [
     // Pure values: no crate below them.
     ("strata-types", &[]),
     // The engine keeps bytes and edges; digests and names are values.
@@ -26,6 +26,7 @@ const EDGES: [(&str, &[&str]); 9] = [
     ("strata-transport", &["strata-types", "strata-registry"]),
     // A frontend parses and renders; it calls use cases and never the engine.
     ("strata-frontend-http", &["strata-types", "strata-registry", "strata-transport"]),
+    ("strata-frontend-grpc", &["strata-types", "strata-registry", "strata-transport"]),
     // The binary puts all of them together; its tests drive it through the harness and by the load generator.
     (
         "strata",
@@ -35,6 +36,7 @@ const EDGES: [(&str, &[&str]); 9] = [
             "strata-registry",
             "strata-transport",
             "strata-frontend-http",
+            "strata-frontend-grpc",
             "strata-harness",
             "strata-benches",
         ],
@@ -51,12 +53,13 @@ const EDGES: [(&str, &[&str]); 9] = [
 ];
 
 /// What a crate must not depend on, directly: wires stay in frontends, JSON and HTTP out of the engine.
-const FOREIGN: [(&str, &[&str]); 6] = [
+const FOREIGN: [(&str, &[&str]); 7] = [
     ("strata-types", &["tokio", "hyper", "http", "axum", "tonic", "rocksdb", "rustix"]),
     ("strata-engine", &["serde_json", "serde", "hyper", "http", "axum", "tonic", "prost"]),
     ("strata-registry", &["hyper", "http", "axum", "tonic", "prost", "rocksdb", "rustix"]),
     ("strata-transport", &["rocksdb", "tonic", "prost", "axum"]),
     ("strata-frontend-http", &["rocksdb", "tonic", "prost", "axum"]),
+    ("strata-frontend-grpc", &["rocksdb", "axum"]),
     ("strata", &["hyper", "http", "axum", "tonic", "rocksdb"]),
 ];
 
@@ -171,9 +174,10 @@ fn dependencies_of_tests_stay_out_of_the_binary() {
 
 #[test]
 fn layers_do_not_name_what_is_not_theirs() {
-    let rules: [(&str, &[&str]); 4] = [
+    let rules: [(&str, &[&str]); 5] = [
         ("transport/src/", &["strata_engine", "rocksdb"]),
         ("frontend-http/src/", &["strata_engine", "rocksdb"]),
+        ("frontend-grpc/src/", &["strata_engine", "strata_frontend_http", "rocksdb"]),
         ("registry/src/", &["hyper::", "http::", "axum::", "tonic::", "rocksdb"]),
         ("engine/src/", &["serde_json", "hyper::", "http::", "strata_registry"]),
     ];
@@ -376,16 +380,21 @@ fn errors_markdown() -> String {
          Not so a request whose head the HTTP parser itself refuses: a malformed one gets 400, one that is too long 431, both with an\n\
          empty body and without `X-Request-Id`; the log has a line `malformed request` with the peer at level `debug`.\n\n\
          The status is the usual one; a request can give reason for another (a range that does not fit an upload is 416 whatever\n\
-         the code).\n\n## Codes of the distribution-spec\n\n| code | status | meaning |\n|---|---|---|\n",
+         the code).\n\n\
+         Over [gRPC](grpc.md) the code is the `reason` of a `google.rpc.ErrorInfo` of the domain `strata`, whose `metadata` has the plain fields of\n\
+         `detail`. The status is the one below, but for these: what is there already is `ALREADY_EXISTS`, a quota `RESOURCE_EXHAUSTED`, and what\n\
+         lost a race (another writer in the same session, too many concurrent changes) `ABORTED`.\n\n\
+         ## Codes of the distribution-spec\n\n| code | status | gRPC | meaning |\n|---|---|---|---|\n",
     );
     let row = |text: &mut String, outcome: Outcome, meaning: &str| {
         let status = strata_frontend_http::status_of(outcome);
-        let _ = writeln!(text, "| `{}` | {status} | {meaning} |", outcome.as_str());
+        let grpc = strata_frontend_grpc::status_name(outcome);
+        let _ = writeln!(text, "| `{}` | {status} | `{grpc}` | {meaning} |", outcome.as_str());
     };
     for code in ErrorCode::ALL {
         row(&mut text, Outcome::from(*code), code.meaning());
     }
-    text.push_str("\n## Failures that the distribution-spec has no code for\n\n| code | status | meaning |\n|---|---|---|\n");
+    text.push_str("\n## Failures that the distribution-spec has no code for\n\n| code | status | gRPC | meaning |\n|---|---|---|---|\n");
     for failure in Failure::ALL {
         row(&mut text, Outcome::from(*failure), failure.meaning());
     }

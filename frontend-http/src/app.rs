@@ -27,8 +27,10 @@ use http::header::{USER_AGENT, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode};
 use ipnet::IpNet;
-use std::sync::Arc;
+use prometheus_client::collector::Collector;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use strata_registry::{Context, Credentials, Health, Reading, Registry, RepositoryName};
 
 /// Settings of the OCI side. Plain values: the file they are read from is the binary's.
@@ -68,6 +70,19 @@ pub struct App {
     hot: HotAnswers,
     proxies: Proxies,
     draining: AtomicBool,
+    others: Others,
+}
+
+/// What `/metrics` shows besides what this side knows.
+type Collect = Box<dyn Fn() -> Box<dyn Collector> + Send + Sync>;
+
+#[derive(Default)]
+struct Others(OnceLock<Collect>);
+
+impl fmt::Debug for Others {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Others").field(&self.0.get().is_some()).finish()
+    }
 }
 
 impl App {
@@ -86,7 +101,18 @@ impl App {
             metrics: Arc::default(),
             request_ids: RequestIds::new(low ^ high),
             draining: AtomicBool::new(false),
+            others: Others::default(),
         })
+    }
+
+    /// `/metrics` shows from now on what `collect` gives as well. To be said once.
+    pub fn show_also(&self, collect: impl Fn() -> Box<dyn Collector> + Send + Sync + 'static) {
+        let _ = self.others.0.set(Box::new(collect));
+    }
+
+    /// See [`show_also`](Self::show_also).
+    pub(crate) fn other_collector(&self) -> Option<Box<dyn Collector>> {
+        self.others.0.get().map(|collect| collect())
     }
 
     /// The server is about to stop: `/readyz` says so from now on, everything else goes on.

@@ -16,7 +16,6 @@ pub mod form;
 mod handler;
 mod hot;
 mod json_body;
-mod memory;
 mod metrics;
 pub mod openapi;
 mod page;
@@ -34,15 +33,14 @@ mod body;
 mod connection;
 mod fast_path;
 pub mod lane;
-mod read_budget;
 mod serve;
 mod zero_copy;
 
 pub use strata_transport::authorization;
 use strata_transport::metrics as connection_metrics;
 use strata_transport::{
-    activity, congestion, drain, drive, forwarded, frame_meter, intake, limits, listener, overseer,
-    request_id, socket, spawn, tls,
+    activity, congestion, drain, drive, forwarded, frame_meter, intake, limits, listener, memory, overseer,
+    read_budget, request_id, socket, spawn, tls,
 };
 
 pub use app::{App, AppConfig};

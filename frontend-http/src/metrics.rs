@@ -130,6 +130,9 @@ pub(crate) fn render(app: &App, server: &ServerMetrics) -> Result<String, fmt::E
     exposition.register_collector(Box::new(listener::Listeners(server.listeners.clone())));
     exposition.register_collector(Box::new(store::Store::new(app.registry())));
     exposition.register_collector(Box::new(process::Process));
+    if let Some(other) = app.other_collector() {
+        exposition.register_collector(other);
+    }
     let mut text = String::with_capacity(32 * 1024);
     prometheus_client::encoding::text::encode(&mut text, &exposition)?;
     Ok(text)

@@ -1,20 +1,37 @@
-//! `[[http.listener]]`: addresses with a certificate of their own. Only in the file, since a flag cannot hold a table.
+//! `[[http.listener]]` and `[[grpc.listener]]`: addresses with a certificate of their own. Only in the file, since a flag cannot hold a
+//! table.
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use strata_transport::address::Address;
 
 use super::key::nearest;
 use super::setting::{Form, Kind, Refusal, Setting, quoted};
 use super::settings::ListenerScope;
 use super::value::{Raw, Value};
 
-/// The names that a table of `[[http.listener]]` may hold.
+/// What a listener can be at, with the name of its tables.
+pub(crate) trait Place: Setting {
+    /// The setting that holds them.
+    const TABLE: &str;
+}
+
+impl Place for SocketAddr {
+    const TABLE: &str = "http.listener";
+}
+
+impl Place for Address {
+    const TABLE: &str = "grpc.listener";
+}
+
+/// The names that a table of a listener may hold.
 const NAMES: [&str; 4] = ["address", "certificate", "key", "scope"];
 
-/// An address to listen on; with certificate and key it speaks TLS, without them plain HTTP.
+/// An address to listen on; with certificate and key it speaks TLS.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Listener {
+pub(crate) struct Listener<A = SocketAddr> {
     /// The address.
-    pub(crate) address: SocketAddr,
+    pub(crate) address: A,
     /// Files of the certificate chain and its key, both PEM.
     pub(crate) tls: Option<TlsFiles>,
     /// Who is expected to reach it.
@@ -30,7 +47,7 @@ pub(crate) struct TlsFiles {
     pub(crate) key: PathBuf,
 }
 
-impl Setting for Vec<Listener> {
+impl<A: Place> Setting for Vec<Listener<A>> {
     const KIND: Kind = Kind { name: "list of tables", form: Form::FileOnly };
 
     fn read(value: &Value) -> Result<Self, Vec<Refusal>> {
@@ -38,8 +55,7 @@ impl Setting for Vec<Listener> {
             Raw::Text(text) if text.is_empty() => return Ok(Vec::new()),
             Raw::List(parts) => parts,
             _ => {
-                let message =
-                    format!("{} is not a list of tables; write [[http.listener]]", value.describe());
+                let message = format!("{} is not a list of tables; write [[{}]]", value.describe(), A::TABLE);
                 return Err(vec![message.into()]);
             }
         };
@@ -59,7 +75,7 @@ impl Setting for Vec<Listener> {
     }
 }
 
-fn read_one(part: &Value) -> Result<Listener, Vec<Refusal>> {
+fn read_one<A: Place>(part: &Value) -> Result<Listener<A>, Vec<Refusal>> {
     let at = |line: Option<usize>, message: String| Refusal { line: line.or(part.line), message };
     let Raw::Table(table) = &part.raw else {
         return Err(vec![at(None, format!("{} is not a table with an address", part.describe()))]);
@@ -77,7 +93,7 @@ fn read_one(part: &Value) -> Result<Listener, Vec<Refusal>> {
         None => Some(ListenerScope::Public),
     };
     let address = if let Some(value) = table.get("address") {
-        SocketAddr::read(value).map_err(|why| keep("address", why, value.line)).ok()
+        A::read(value).map_err(|why| keep("address", why, value.line)).ok()
     } else {
         keep("address", vec!["is missing".to_owned().into()], None);
         None
@@ -108,8 +124,9 @@ fn read_one(part: &Value) -> Result<Listener, Vec<Refusal>> {
     }
 }
 
-fn one_toml(listener: &Listener) -> String {
-    let mut parts = vec![format!("address = {}", quoted(&listener.address.to_string()))];
+fn one_toml<A: Place>(listener: &Listener<A>) -> String {
+    let mut parts: Vec<String> =
+        listener.address.toml().map(|text| format!("address = {text}")).into_iter().collect();
     if let Some(tls) = &listener.tls {
         parts.push(format!("certificate = {}", quoted(&tls.certificate.to_string_lossy())));
         parts.push(format!("key = {}", quoted(&tls.key.to_string_lossy())));

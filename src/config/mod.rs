@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use strata_transport::address::Address;
+
 mod key;
 mod layers;
 mod listener;
@@ -12,6 +14,7 @@ mod reference;
 mod setting;
 mod settings;
 mod size;
+mod socket;
 mod span;
 mod validate;
 mod value;
@@ -41,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) settings: Settings,
     /// Where to listen: the addresses of `http.listen` and the tables of `http.listener`.
     pub(crate) listeners: Vec<Listener>,
+    /// The same for gRPC; may be none.
+    pub(crate) grpc_listeners: Vec<Listener<Address>>,
     layers: Layers,
 }
 
@@ -69,11 +74,20 @@ impl Config {
         let settings = Settings::read(&layers, &mut problems);
         match settings {
             Some(settings) => {
-                let listeners = validate::check(&settings, &layers, &mut problems);
-                if problems.is_empty() { Ok(Config { settings, listeners, layers }) } else { Err(problems) }
+                let (listeners, grpc_listeners) = validate::check(&settings, &layers, &mut problems);
+                if problems.is_empty() {
+                    Ok(Config { settings, listeners, grpc_listeners, layers })
+                } else {
+                    Err(problems)
+                }
             }
             None => Err(problems),
         }
+    }
+
+    /// Whether somebody has said where to listen for gRPC.
+    pub(crate) fn is_grpc_written(&self) -> bool {
+        ["listen", "listener"].iter().any(|field| self.layers.is_written("grpc", field))
     }
 
     /// Every setting as TOML, with the place where it was written behind it.

@@ -214,7 +214,7 @@ impl Setting for SocketAddr {
 }
 
 /// Several of them; one text may name several with commas between.
-fn read_many<T: Setting>(value: &Value, name: &str) -> Result<Vec<T>, Vec<Refusal>> {
+pub(crate) fn read_many<T: Setting>(value: &Value, name: &str) -> Result<Vec<T>, Vec<Refusal>> {
     let parts = match &value.raw {
         Raw::Text(text) => {
             text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Value::text).collect()

@@ -4,6 +4,8 @@ use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use strata_transport::address::Address;
+
 use super::key::Key;
 use super::layers::Layers;
 use super::listener::Listener;
@@ -11,6 +13,7 @@ use super::log_level::LogLevel;
 use super::problem::Problems;
 use super::setting::{Setting, words};
 use super::size::ByteSize;
+use super::socket::FileMode;
 use super::span::Span;
 
 words! {
@@ -196,6 +199,35 @@ settings! {
         http2_streams: u32 = "256";
         /// How long requests that are being answered may go on after SIGTERM or SIGINT. Then their connections are closed.
         drain: Span = "30s";
+    }
+
+    /// Where and how Strata answers gRPC. What is not here is as for HTTP: header fields, timeouts, trusted proxies, drain.
+    [grpc] Grpc {
+        /// Addresses to listen on, and Unix sockets as `unix:/PATH`; `"off"` for none. Port 0 takes any free port. An address that other
+        /// machines can reach needs `auth.open-to-network`. The default counts only where no `[[grpc.listener]]` is written; where
+        /// that port is taken, the server starts without gRPC and says so.
+        listen: Vec<Address> = "127.0.0.1:5001";
+        /// Certificate chain (PEM file) for the addresses of `grpc.listen`; with it they speak TLS only. Read again on SIGHUP.
+        certificate: Option<PathBuf> = "", example "/etc/strata/tls.crt";
+        /// Private key (PEM file) that belongs to `grpc.certificate`. Read again on SIGHUP.
+        key: Option<PathBuf> = "", example "/etc/strata/tls.key";
+        /// Who is expected to reach the addresses of `grpc.listen`, as `http.scope`. Unix sockets of `grpc.listen` are always
+        /// `"private"`.
+        scope: ListenerScope = "public";
+        /// Further addresses, as `[[http.listener]]`: tables with `address`, which may be a Unix socket, `certificate` and `key` for TLS,
+        /// and `scope`.
+        listener: Vec<Listener<Address>> = "",
+            example "[{ address = \"unix:/run/strata/grpc.sock\", scope = \"private\" }]";
+        /// Permissions of Unix sockets.
+        socket_mode: FileMode = "0600";
+        /// Connections of all listeners together. At the limit idle ones are closed, then new ones wait until one ends.
+        max_connections: u32 = "1000";
+        /// Calls at the same time on one connection.
+        streams: u32 = "256";
+        /// How long a connection may stay open without a call.
+        idle_timeout: Span = "5m";
+        /// Memory for messages that are being received, all calls together. A call beyond it is answered with `UNAVAILABLE`.
+        message_memory: ByteSize = "128 MiB";
     }
 
     /// Where everything is kept, and how much memory and space that may take.

@@ -61,7 +61,11 @@ fn an_unknown_name_is_refused_with_its_place_and_the_nearest_one() {
         ),
         ("data = \"/x\"\n", "strata.toml:1: unknown key `data`; did you mean `storage.data`?"),
         ("\n\n[strage]\ndata = \"/x\"\n", "strata.toml:3: unknown table [strage]; did you mean [storage]?"),
-        ("[grpc]\nlisten = 1\n", "strata.toml:1: unknown table [grpc]; the tables are [http], [storage], "),
+        (
+            "[blobs]\nlisten = 1\n",
+            "strata.toml:1: unknown table [blobs]; the tables are [http], [grpc], [storage], ",
+        ),
+        ("[grpc]\nlisten = 1\n", "strata.toml:2: grpc.listen: 1 is not a list of addresses"),
         ("[storage]\nzzzzzzzz = 1\n", "not usable: strata.toml:2: unknown key `storage.zzzzzzzz`"),
         ("[http]\nreserv = \"1 GiB\"\n", "unknown key `http.reserv`; did you mean `storage.reserve`?"),
         ("storage = 3\n", "strata.toml:1: `storage` is a table; write [storage]"),
@@ -200,6 +204,44 @@ fn listeners_are_the_addresses_and_the_tables() {
         ),
         ("[http]\nlistener = 3\n", "write [[http.listener]]"),
         ("[http]\nlistener = [3]\n", "3 is not a table"),
+    ] {
+        let error = refusal(file, &[]);
+        assert!(error.contains(part), "{file:?}: {error}");
+    }
+}
+
+#[test]
+fn grpc_listens_as_http_does_and_at_sockets() {
+    let shown = |config: &Config| {
+        let one = |listener: &super::listener::Listener<strata_transport::address::Address>| {
+            let private = if listener.scope == ListenerScope::Private { "+private" } else { "" };
+            format!("{}{}{private}", listener.address, if listener.tls.is_some() { "+tls" } else { "" })
+        };
+        config.grpc_listeners.iter().map(one).collect::<Vec<_>>().join(" ")
+    };
+    let table = "[[grpc.listener]]\naddress = \"unix:/s\"\n";
+    for (file, expected, is_written) in [
+        ("", "127.0.0.1:5001", false),
+        (table, "unix:/s", true),
+        ("[grpc]\nlisten = [\"127.0.0.1:1\", \"unix:/s\"]\n", "127.0.0.1:1 unix:/s+private", true),
+        ("[grpc]\ncertificate = \"c\"\nkey = \"k\"\n", "127.0.0.1:5001+tls", false),
+        ("[grpc]\nlisten = \"off\"\n", "", true),
+    ] {
+        let config = load(file, &[], &[]).expect(file);
+        assert_eq!((shown(&config).as_str(), config.is_grpc_written()), (expected, is_written), "{file}");
+    }
+    let flag = load("", &[], &[("grpc-listen", &["127.0.0.1:7"])]).expect("a flag");
+    assert_eq!(shown(&flag), "127.0.0.1:7");
+    for (file, part) in [
+        ("[grpc]\nlisten = [\"0.0.0.0:5001\"]\n", "0.0.0.0:5001 can be reached from other machines"),
+        ("[grpc]\nlisten = [\"127.0.0.1:5000\"]\n", "127.0.0.1:5000 is listed twice"),
+        ("[grpc]\nkey = \"k\"\n", "`grpc.key` is set and `grpc.certificate` is not"),
+        ("[grpc]\nsocket-mode = \"rwx\"\n", "grpc.socket-mode: \"rwx\" is not permissions"),
+        (
+            "[[grpc.listener]]\naddress = \"unix:/s\"\ncertificate = \"c\"\nkey = \"k\"\n",
+            "unix:/s speaks no TLS",
+        ),
+        ("[grpc]\nlistener = 3\n", "write [[grpc.listener]]"),
     ] {
         let error = refusal(file, &[]);
         assert!(error.contains(part), "{file:?}: {error}");

@@ -98,7 +98,7 @@ async fn mount_blob(exchange: &Exchange<'_>, to: &RepositoryName, mount: &str) -
 fn chunk_range(exchange: &Exchange<'_>, body: &RequestBody) -> Result<Option<ChunkRange>, Refusal> {
     let mut values = exchange.headers.get_all(CONTENT_RANGE).iter();
     let Some(value) = values.next() else {
-        return Ok(body.declared_len().map(|len| ChunkRange { start: None, len }));
+        return Ok(body.declared_len().map(|len| ChunkRange { start: None, len: Some(len) }));
     };
     if values.next().is_some() {
         return Err(Refusal::new(ErrorCode::SizeInvalid, "Content-Range is there more than once"));
@@ -110,7 +110,7 @@ fn chunk_range(exchange: &Exchange<'_>, body: &RequestBody) -> Result<Option<Chu
                 format!("Content-Range stands for {} bytes, Content-Length for {declared}", range.len);
             Err(Refusal::new(ErrorCode::SizeInvalid, message))
         }
-        _ => Ok(Some(ChunkRange { start: Some(range.start), len: range.len })),
+        _ => Ok(Some(ChunkRange { start: Some(range.start), len: Some(range.len) })),
     }
 }
 

@@ -25,13 +25,13 @@ impl From<strata_engine::UploadStatus> for UploadStatus {
     }
 }
 
-/// The place of a chunk as its `Content-Range` says, or its length alone as its `Content-Length` does.
+/// The place of a chunk as its `Content-Range` says, its length alone as its `Content-Length` does, or its start alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkRange {
     /// Offset of the first byte; `None` for wherever the session stands.
     pub start: Option<u64>,
-    /// How many bytes.
-    pub len: u64,
+    /// How many bytes; `None` for as many as come.
+    pub len: Option<u64>,
 }
 
 impl Registry {
@@ -162,10 +162,11 @@ impl Registry {
             suspend(writer).await;
             return Err(RegistryError::ChunkOutOfOrder { start, offset });
         }
-        if let Some(range) = range {
-            writer.expect(range.len);
+        let len = range.and_then(|range| range.len);
+        if let Some(len) = len {
+            writer.expect(len);
         }
-        match receive(&mut writer, body, range.map(|range| range.len)).await {
+        match receive(&mut writer, body, len).await {
             Ok(()) => Ok(writer),
             Err(Interrupted::Body(error)) => {
                 suspend(writer).await;

@@ -10,7 +10,7 @@ use strata_registry::{BodyError, ChunkRange, Piece, RegistryError, UploadBody};
 use strata_types::{Algorithm, UploadId};
 
 const fn chunk(start: u64, len: u64) -> ChunkRange {
-    ChunkRange { start: Some(start), len }
+    ChunkRange { start: Some(start), len: Some(len) }
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn takes_what_is_read_into_its_own_memory() {
     let content = Bytes::from(noise(3_000_000, 8));
     let readable = |is_cut| Readable { content: content.clone(), at: 0, turn: 0, is_cut };
     let digest = sha256(&content);
-    let all = Some(ChunkRange { start: None, len: content.len() as u64 });
+    let all = Some(ChunkRange { start: None, len: Some(content.len() as u64) });
     let id = world.registry.start_upload(&world.ctx, &a, Algorithm::Sha256).await.unwrap().id;
     let cut = world.registry.finish_upload(&world.ctx, &a, &id, all, readable(true), &digest).await;
     assert!(matches!(cut, Err(RegistryError::Body(BodyError::Cut))), "{cut:?}");

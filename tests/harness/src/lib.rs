@@ -18,6 +18,7 @@
 
 pub mod digest;
 pub mod endpoint;
+pub mod grpc;
 pub mod http1;
 pub mod http2;
 pub mod image;

@@ -1,6 +1,7 @@
 //! A registry of one test: the real binary on a port and a directory of its own.
 
 use crate::endpoint::Endpoint;
+use crate::grpc::{Grpc, GrpcAddress};
 use crate::process::{self, Process};
 use crate::repository::Repository;
 use crate::seccomp::spawn_without_io_uring;
@@ -38,6 +39,8 @@ pub struct Builder {
     data: Option<PathBuf>,
     listeners: usize,
     listen_by_config: bool,
+    /// What `--grpc-listen` is to say; `None` where the configuration says it.
+    grpc: Option<String>,
     under: Vec<String>,
     io_uring: bool,
     sound_at_end: bool,
@@ -89,6 +92,27 @@ impl Builder {
         self
     }
 
+    /// With gRPC, on a free port.
+    #[must_use]
+    pub fn grpc(self) -> Builder {
+        self.grpc_at("127.0.0.1:0")
+    }
+
+    /// With gRPC, at these addresses.
+    #[must_use]
+    pub fn grpc_at(mut self, addresses: &str) -> Builder {
+        self.listeners += addresses.split(',').count();
+        self.grpc = Some(addresses.to_owned());
+        self
+    }
+
+    /// The configuration says where to listen for gRPC, or nothing does.
+    #[must_use]
+    pub fn grpc_by_config(mut self) -> Builder {
+        self.grpc = None;
+        self
+    }
+
     /// The configuration says where to listen; no `--listen` is given.
     #[must_use]
     pub fn listen_by_config(mut self) -> Builder {
@@ -121,7 +145,8 @@ impl Builder {
     #[track_caller]
     pub fn start(self) -> TestRegistry {
         let directory = TempDir::with_prefix("strata-test-").expect("a temporary directory can be made");
-        let mut registry = TestRegistry { builder: self, directory, process: None, endpoints: Vec::new() };
+        let mut registry =
+            TestRegistry { builder: self, directory, process: None, endpoints: Vec::new(), grpc: Vec::new() };
         registry.start();
         registry
     }
@@ -133,7 +158,8 @@ impl Builder {
     #[track_caller]
     pub fn try_start(self) -> Result<TestRegistry, (ExitStatus, String)> {
         let directory = TempDir::with_prefix("strata-test-").expect("a temporary directory can be made");
-        let mut registry = TestRegistry { builder: self, directory, process: None, endpoints: Vec::new() };
+        let mut registry =
+            TestRegistry { builder: self, directory, process: None, endpoints: Vec::new(), grpc: Vec::new() };
         registry.try_start().map(|()| registry)
     }
 
@@ -154,6 +180,7 @@ pub struct TestRegistry {
     directory: TempDir,
     process: Option<Process>,
     endpoints: Vec<Endpoint>,
+    grpc: Vec<GrpcAddress>,
 }
 
 impl TestRegistry {
@@ -168,6 +195,7 @@ impl TestRegistry {
             data: None,
             listeners: 1,
             listen_by_config: false,
+            grpc: Some("off".to_owned()),
             under: Vec::new(),
             io_uring: true,
             sound_at_end: true,
@@ -197,7 +225,25 @@ impl TestRegistry {
         self.endpoint().with_key(id, secret)
     }
 
-    /// All listeners, in the order announced.
+    /// A client of the first listener of gRPC; to be made inside of [`run`](crate::grpc::run).
+    #[track_caller]
+    pub fn grpc(&self) -> Grpc {
+        Grpc::new(self.grpc.first().expect("the server answers gRPC"))
+    }
+
+    /// The same, for the administrator of [`Builder::accounts`].
+    #[track_caller]
+    pub fn grpc_admin(&self) -> Grpc {
+        let (id, secret) = ADMIN;
+        self.grpc().with_key(id, secret)
+    }
+
+    /// All listeners of gRPC, in the order announced.
+    pub fn grpc_addresses(&self) -> &[GrpcAddress] {
+        &self.grpc
+    }
+
+    /// All listeners of HTTP, in the order announced.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
@@ -248,6 +294,9 @@ impl TestRegistry {
         command.args(["serve", "--data"]).arg(&data);
         if !self.builder.listen_by_config {
             command.args(["--listen", listen]);
+        }
+        if let Some(addresses) = &self.builder.grpc {
+            command.args(["--grpc-listen", addresses]);
         }
         if let Some(text) = &self.builder.config {
             let path = self.directory.path().join("strata.toml");
@@ -306,7 +355,12 @@ impl TestRegistry {
             Process::start_by(spawn_without_io_uring, self.command(listen), &self.log_path())
         };
         match process.wait_listening(self.builder.listeners) {
-            Ok(urls) => self.endpoints = urls.iter().map(|url| endpoint(url)).collect(),
+            Ok(urls) => {
+                let (grpc, http): (Vec<_>, Vec<_>) =
+                    urls.iter().partition(|url| GrpcAddress::parse(url).is_some());
+                self.endpoints = http.into_iter().map(|url| endpoint(url)).collect();
+                self.grpc = grpc.into_iter().filter_map(|url| GrpcAddress::parse(url)).collect();
+            }
             Err(status) => return Err((status, self.log()[before..].to_owned())),
         }
         self.process = Some(process);

@@ -16,36 +16,36 @@ const UNIT_BYTES: usize = 1024;
 
 /// The bound. One per process.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub struct Memory {
     units: Arc<Semaphore>,
     total: usize,
 }
 
 /// There is no room now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Full;
+pub struct Full;
 
 /// Room for bytes that are being gathered. Given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub struct Room {
     permit: Option<OwnedSemaphorePermit>,
     units: usize,
 }
 
 impl Memory {
     /// Room for `bytes` bytes together.
-    pub(crate) fn new(bytes: usize) -> Self {
+    pub fn new(bytes: usize) -> Self {
         let units = (bytes / UNIT_BYTES).clamp(1, Semaphore::MAX_PERMITS);
         Self { units: Arc::new(Semaphore::new(units)), total: units }
     }
 
     /// Bytes that are held now, as they are counted.
-    pub(crate) fn held(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.total.saturating_sub(self.units.available_permits()) * UNIT_BYTES
     }
 
     /// Room that grows with what is gathered.
-    pub(crate) fn room() -> Room {
+    pub fn room() -> Room {
         Room { permit: None, units: 0 }
     }
 
@@ -53,7 +53,7 @@ impl Memory {
     ///
     /// # Errors
     /// [`Full`] where it cannot be. The room stays as it is.
-    pub(crate) fn grow(&self, room: &mut Room, bytes: usize) -> Result<(), Full> {
+    pub fn grow(&self, room: &mut Room, bytes: usize) -> Result<(), Full> {
         let wanted = units(bytes);
         let Some(more) = wanted.checked_sub(room.units).filter(|more| *more > 0) else { return Ok(()) };
         let count = u32::try_from(more).map_err(|_| Full)?;
@@ -70,7 +70,7 @@ impl Memory {
     ///
     /// # Errors
     /// [`Full`] where there is no room.
-    pub(crate) fn hold(&self, bytes: Bytes) -> Result<Bytes, Full> {
+    pub fn hold(&self, bytes: Bytes) -> Result<Bytes, Full> {
         let mut room = Self::room();
         self.grow(&mut room, bytes.len())?;
         Ok(if room.permit.is_none() { bytes } else { Bytes::from_owner(Held { bytes, _room: room }) })

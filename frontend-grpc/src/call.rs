@@ -1,0 +1,253 @@
+//! One call, from its head to its service and back: who asks, until when, and what is said of it in the log.
+
+use crate::app::App;
+use crate::connection::ConnectionInfo;
+use crate::deadline;
+use crate::error::Refusal;
+use crate::log::{Begun, CallLog};
+use crate::request::RequestBody;
+use crate::response::{Ending, ResponseBody, note_code};
+use crate::service::Services;
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use std::future::Future;
+use std::sync::Arc;
+use strata_registry::{Context, Registry, RepositoryName};
+use strata_transport::activity::{InFlight, STREAM_PATIENCE};
+use strata_transport::authorization::Authorization;
+use strata_transport::drain::{Connections, Phase};
+use strata_transport::limits::HttpLimits;
+use strata_types::{Digest, Failure, Reference, ReferenceError, Tag, UploadId};
+use tokio::time::{Instant, sleep_until};
+use tonic::Status;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the calls of a server have in common.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    pub(crate) app: Arc<App>,
+    pub(crate) services: Services,
+    pub(crate) limits: HttpLimits,
+    pub(crate) connections: Connections,
+}
+
+/// A call as services see it.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// For use cases.
+    pub(crate) context: Context,
+    pub(crate) app: Arc<App>,
+    log: Arc<CallLog>,
+}
+
+impl Calls {
+    /// Answers one call. Every error is an answer. Dropped when the client goes away.
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        connection: Arc<ConnectionInfo>,
+        request: Request<Incoming>,
+        mut in_flight: InFlight,
+    ) -> Response<ResponseBody> {
+        let (parts, incoming) = request.into_parts();
+        let app = &self.app;
+        let method = app.metrics.method(parts.uri.path());
+        let id = app.request_ids.take(parts.headers.get(REQUEST_ID).map(HeaderValue::as_bytes));
+        let remote = connection.peer.map(|peer| app.proxies.origin(peer.ip(), connection.tls, &parts).remote);
+        let begun = Begun {
+            method,
+            id: Arc::clone(&id),
+            remote,
+            user_agent: parts.headers.get(USER_AGENT).map(HeaderValue::as_bytes),
+            path: parts.uri.path(),
+        };
+        let log = CallLog::begin(Arc::clone(&app.metrics), begun);
+        let is_patient = is_patient(app.metrics.name(method));
+        let until = deadline::of(&parts.headers);
+        let ending = self.ending(until, is_patient);
+        let context = Context {
+            principal: app.registry.stranger(),
+            request_id: Arc::clone(&id),
+            remote,
+            scope: connection.scope,
+        };
+        let stall = self.limits.body_stall * STREAM_PATIENCE;
+        let body = RequestBody::new(incoming, Arc::clone(app), Arc::clone(&log), stall);
+        let answer = self.serve(parts, body, context, &log);
+        let mut answer = match until {
+            None => answer.await,
+            Some(until) => {
+                tokio::time::timeout_at(until, answer).await.unwrap_or_else(|_| expired().into_http())
+            }
+        };
+        if !is_patient && !app.metrics.takes_stream(method) {
+            // From here on the client must take bytes. One that sends a stream may have none to take for long.
+            in_flight.respond();
+        }
+        answer.headers_mut().insert(REQUEST_ID, header(&id));
+        note_code(&log, answer.headers());
+        answer.map(|body| ResponseBody::new(body, ending, log, in_flight))
+    }
+
+    async fn serve(
+        &self,
+        parts: Parts,
+        body: RequestBody,
+        mut context: Context,
+        log: &Arc<CallLog>,
+    ) -> Response<tonic::body::Body> {
+        if let Some(refused) = not_grpc(&parts) {
+            return refused;
+        }
+        if !is_open(parts.uri.path()) {
+            let authorization = Authorization::of(&parts.headers);
+            let Context { remote, request_id, .. } = &context;
+            let registry = &self.app.registry;
+            match registry.authenticate(authorization.credentials(), *remote, request_id).await {
+                Ok(principal) => context.principal = principal,
+                Err(error) => {
+                    let refusal = Refusal::from(error);
+                    log.refused(&refusal);
+                    return refusal.status.into_http();
+                }
+            }
+        }
+        let call = Call { context, app: Arc::clone(&self.app), log: Arc::clone(log) };
+        let mut request = Request::from_parts(parts, body);
+        request.extensions_mut().insert(Arc::new(call));
+        self.services.call(request).await
+    }
+
+    /// What ends an answer early: the client's patience, and of one that would go on for ever the end of the server.
+    fn ending(&self, until: Option<Instant>, is_patient: bool) -> Option<Ending> {
+        if until.is_none() && !is_patient {
+            return None;
+        }
+        let mut signal = self.connections.subscribe();
+        Some(Box::pin(async move {
+            let stopped = async {
+                if !is_patient || signal.wait_for(|signal| signal.phase >= Phase::Draining).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = at(until) => expired(),
+                () = stopped => Status::unavailable("the server stops; ask again"),
+            }
+        }))
+    }
+}
+
+/// Waits until then; for ever where it is never.
+async fn at(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn expired() -> Status {
+    Status::deadline_exceeded("the time that the client gave for this call is over")
+}
+
+/// Whether nothing need move for long in answers of this method.
+fn is_patient((service, method): (&str, &str)) -> bool {
+    method == "Watch" || service.starts_with("grpc.reflection.")
+}
+
+/// Whether nobody has to say who he is: there is nothing of the registry's in the answer.
+fn is_open(path: &str) -> bool {
+    path.starts_with("/grpc.health.") || path.starts_with("/grpc.reflection.")
+}
+
+/// The answer to what is HTTP but not gRPC (gRPC over HTTP/2, "Responses").
+fn not_grpc(parts: &Parts) -> Option<Response<tonic::body::Body>> {
+    let content_type = parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let is_grpc = content_type
+        .strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')));
+    let status = match (parts.method == Method::POST, is_grpc) {
+        (true, true) => return None,
+        (false, _) => StatusCode::METHOD_NOT_ALLOWED,
+        (true, false) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    };
+    let mut answer = Response::new(tonic::body::Body::empty());
+    *answer.status_mut() = status;
+    Some(answer)
+}
+
+/// Ids are of characters that fit into a field.
+fn header(id: &str) -> HeaderValue {
+    HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static(""))
+}
+
+impl Call {
+    /// The call that a request belongs to, and its message.
+    ///
+    /// # Errors
+    /// Only of requests that did not come by [`Calls::answer`].
+    pub(crate) fn take<T>(request: tonic::Request<T>) -> Result<(Arc<Call>, T), Status> {
+        let (_, mut extensions, message) = request.into_parts();
+        let call = extensions.remove::<Arc<Call>>();
+        call.map(|call| (call, message)).ok_or_else(|| Status::internal("a call without its context"))
+    }
+
+    /// Answers with what a use case, and whatever stands around it, came to.
+    pub(crate) async fn answer<T>(
+        &self,
+        outcome: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<tonic::Response<T>, Status> {
+        outcome.await.map(tonic::Response::new).map_err(|refusal| self.refuse(refusal))
+    }
+
+    /// What the client is told; the log is told more.
+    pub(crate) fn refuse(&self, refusal: Refusal) -> Status {
+        self.log.refused(&refusal);
+        refusal.status
+    }
+
+    /// The service layer.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.app.registry
+    }
+
+    /// The repository that a request names.
+    pub(crate) fn repository(&self, name: &str) -> Result<RepositoryName, Refusal> {
+        let repository = RepositoryName::parse(name)?;
+        self.log.about(&repository);
+        Ok(repository)
+    }
+}
+
+/// A digest that a request names.
+pub(crate) fn digest(text: &str) -> Result<Digest, Refusal> {
+    Ok(Digest::parse(text)?)
+}
+
+/// A tag that a request names.
+pub(crate) fn tag(text: &str) -> Result<Tag, Refusal> {
+    Ok(Tag::parse(text)?)
+}
+
+/// A tag or digest that should be there. Under a text that can be no tag there is none, as over HTTP.
+pub(crate) fn reference_to_find(text: &str) -> Result<Reference, Refusal> {
+    Reference::parse(text).map_err(|error| match error {
+        ReferenceError::Tag(error) => {
+            let code = strata_types::ErrorCode::ManifestUnknown;
+            Refusal::new(code, format!("there is no such manifest: {error}"))
+        }
+        ReferenceError::Digest(error) => error.into(),
+    })
+}
+
+/// An upload session that a request names.
+pub(crate) fn session(text: &str) -> Result<UploadId, Refusal> {
+    Ok(UploadId::parse(text)?)
+}
+
+/// A request that is not of its form.
+pub(crate) fn invalid(field: &'static str, why: &str) -> Refusal {
+    Refusal::field(Failure::RequestInvalid, field, why)
+}

@@ -1,0 +1,173 @@
+//! The messages of a call on their way in: counted, bounded, and not waited for without end.
+
+use crate::app::App;
+use crate::error::Refusal;
+use crate::log::CallLog;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use strata_transport::memory::{Memory, Room};
+use strata_types::Failure;
+use strata_types::limits::MANIFEST_BYTES_MAX;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tonic::Status;
+
+/// Largest message: a manifest and what is said about it.
+pub(crate) const MESSAGE_BYTES_MAX: usize = MANIFEST_BYTES_MAX + 256 * 1024;
+
+/// Whether it is compressed (1 byte), length (4 bytes).
+const PREFIX: usize = 5;
+
+/// What a client sends.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    incoming: Incoming,
+    app: Arc<App>,
+    log: Arc<CallLog>,
+    stall: Duration,
+    /// Rings when nothing has come for too long; there only while something is waited for.
+    timer: Option<Pin<Box<Sleep>>>,
+    messages: Messages,
+    /// What the message takes that is being received.
+    room: Room,
+}
+
+impl RequestBody {
+    pub(crate) fn new(incoming: Incoming, app: Arc<App>, log: Arc<CallLog>, stall: Duration) -> Self {
+        Self { incoming, app, log, stall, timer: None, messages: Messages::default(), room: Memory::room() }
+    }
+
+    /// Notes bytes that came.
+    fn receive(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        self.log.received(bytes.len() as u64);
+        let (app, room) = (&self.app, &mut self.room);
+        self.messages.receive(bytes, |len| {
+            if len > MESSAGE_BYTES_MAX {
+                let message = format!("a message has at most {MESSAGE_BYTES_MAX} bytes");
+                return Err(Refusal::new(Failure::TooLarge, message));
+            }
+            // The one before is done with, or on its way into the store.
+            *room = Memory::room();
+            Ok(app.memory.grow(room, len)?)
+        })
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Status {
+        self.log.refused(&refusal);
+        refusal.status
+    }
+
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let stall = self.stall;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + stall)));
+        timer.as_mut().poll(cx)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
+            ready!(this.poll_stalled(cx));
+            let refusal = Refusal::new(Failure::Timeout, "the call made no progress for too long");
+            return Poll::Ready(Some(Err(this.refuse(refusal))));
+        };
+        this.timer = None;
+        Poll::Ready(match frame {
+            None => None,
+            Some(Ok(frame)) => {
+                let received = frame.data_ref().map_or(Ok(()), |bytes| this.receive(bytes));
+                Some(received.map(|()| frame).map_err(|refusal| this.refuse(refusal)))
+            }
+            Some(Err(error)) => Some(Err(Status::cancelled(format!("the call was cut off: {error}")))),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// Where messages begin and end in what comes.
+#[derive(Debug, Default)]
+struct Messages {
+    prefix: [u8; PREFIX],
+    filled: usize,
+    /// Bytes of the message that are still to come.
+    left: usize,
+}
+
+impl Messages {
+    /// Notes bytes; `admit` is asked about the length of each message before any of it is passed on.
+    fn receive<E>(
+        &mut self,
+        mut bytes: &[u8],
+        mut admit: impl FnMut(usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        while !bytes.is_empty() {
+            let skipped = self.left.min(bytes.len());
+            self.left -= skipped;
+            bytes = bytes.get(skipped..).unwrap_or_default();
+            let missing = self.prefix.get_mut(self.filled..).unwrap_or_default();
+            let count = missing.len().min(bytes.len());
+            let (front, rest) = bytes.split_at(count);
+            missing.iter_mut().zip(front).for_each(|(to, from)| *to = *from);
+            self.filled += count;
+            bytes = rest;
+            if self.filled == PREFIX {
+                self.filled = 0;
+                let [_, a, b, c, d] = self.prefix;
+                self.left = u32::from_be_bytes([a, b, c, d]) as usize;
+                admit(self.left)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_found_however_they_are_cut() {
+        let mut stream = Vec::new();
+        for len in [0_usize, 1, 5, 300, 70_000, 0] {
+            stream.push(0);
+            stream.extend_from_slice(&(len as u32).to_be_bytes());
+            stream.extend(std::iter::repeat_n(7, len));
+        }
+        for piece in [1, 3, 5, 6, 1000, stream.len()] {
+            let (mut messages, mut seen) = (Messages::default(), Vec::new());
+            for bytes in stream.chunks(piece) {
+                messages
+                    .receive(bytes, |len| {
+                        seen.push(len);
+                        Ok::<_, ()>(())
+                    })
+                    .unwrap();
+            }
+            assert_eq!(seen, [0, 1, 5, 300, 70_000, 0], "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_refused_before_its_bytes_come() {
+        let mut messages = Messages::default();
+        assert_eq!(messages.receive(&[0, 255, 255, 255, 255], Err), Err(u32::MAX as usize));
+    }
+}

@@ -1,0 +1,173 @@
+//! A real gRPC client of the server under test, made of the protocol's description.
+
+use crate::endpoint::basic;
+use bytes::Bytes;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tonic::codegen::InterceptedService;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+pub use futures_util::stream;
+pub use tonic_health::pb as health;
+pub use tonic_reflection::pb::v1 as reflection;
+pub use {tonic, tonic_types};
+
+/// `strata.registry.v1`
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    missing_docs,
+    reason = "generated; its descriptions stand in the protocol's"
+)]
+pub mod v1 {
+    tonic::include_proto!("strata.registry.v1");
+}
+
+/// Where a server answers gRPC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GrpcAddress {
+    /// An address of the network.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl GrpcAddress {
+    /// Of a line in which the server says it; `None` for another protocol's.
+    pub(crate) fn parse(url: &str) -> Option<Self> {
+        match url.split_once("://")? {
+            ("grpc", address) => address.parse().ok().map(Self::Tcp),
+            ("unix", path) => Some(Self::Unix(path.into())),
+            _ => None,
+        }
+    }
+}
+
+/// A client: a channel, and what to show there.
+#[derive(Debug, Clone)]
+pub struct Grpc {
+    channel: Channel,
+    show: Show,
+}
+
+/// What a client shows with every call.
+#[derive(Debug, Clone, Default)]
+pub struct Show(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Show {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// A service that shows who asks.
+pub type Shown = InterceptedService<Channel, Show>;
+
+impl Grpc {
+    /// A client, connected when it is first used. To be made inside of [`run`].
+    pub fn new(address: &GrpcAddress) -> Self {
+        let url = match address {
+            GrpcAddress::Tcp(address) => format!("http://{address}"),
+            GrpcAddress::Unix(path) => format!("unix://{}", path.display()),
+        };
+        let endpoint = tonic::transport::Endpoint::from_shared(url).expect("an address");
+        Self { channel: endpoint.connect_lazy(), show: Show::default() }
+    }
+
+    /// The same, with an access key.
+    pub fn with_key(mut self, id: &str, secret: &str) -> Self {
+        self.show = Show(Some(basic(id, secret).parse().expect("a header field")));
+        self
+    }
+
+    /// The same, with a token.
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.show = Show(Some(format!("Bearer {token}").parse().expect("a header field")));
+        self
+    }
+
+    /// What calls go through, for services that are not of ours.
+    pub fn service(&self) -> Shown {
+        InterceptedService::new(self.channel.clone(), self.show.clone())
+    }
+
+    /// `strata.registry.v1.Blobs`
+    pub fn blobs(&self) -> v1::blobs_client::BlobsClient<Shown> {
+        v1::blobs_client::BlobsClient::new(self.service()).max_decoding_message_size(16 << 20)
+    }
+
+    /// `strata.registry.v1.Manifests`
+    pub fn manifests(&self) -> v1::manifests_client::ManifestsClient<Shown> {
+        v1::manifests_client::ManifestsClient::new(self.service()).max_decoding_message_size(16 << 20)
+    }
+
+    /// `strata.registry.v1.Tags`
+    pub fn tags(&self) -> v1::tags_client::TagsClient<Shown> {
+        v1::tags_client::TagsClient::new(self.service())
+    }
+
+    /// Writes a whole blob in one call, in pieces of this length.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn write(
+        &self,
+        start: v1::BlobsWriteStart,
+        content: &[u8],
+        piece: usize,
+    ) -> Result<v1::BlobsWriteResponse, Status> {
+        let messages = write_messages(start, content, piece);
+        let messages = futures_util::stream::iter(messages);
+        self.blobs().write(messages).await.map(tonic::Response::into_inner)
+    }
+
+    /// Reads a blob, or a part of it.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn read(&self, asked: v1::BlobsReadRequest) -> Result<Vec<u8>, Status> {
+        let mut pieces = self.blobs().read(asked).await?.into_inner();
+        let mut content = Vec::new();
+        while let Some(piece) = pieces.message().await? {
+            content.extend_from_slice(&piece.data);
+        }
+        Ok(content)
+    }
+}
+
+/// The messages that write some content.
+pub fn write_messages(
+    start: v1::BlobsWriteStart,
+    content: &[u8],
+    piece: usize,
+) -> Vec<v1::BlobsWriteRequest> {
+    use v1::blobs_write_request::Part;
+    let data = content.chunks(piece).map(|bytes| Part::Data(Bytes::copy_from_slice(bytes)));
+    std::iter::once(Part::Start(start))
+        .chain(data)
+        .map(|part| v1::BlobsWriteRequest { part: Some(part) })
+        .collect()
+}
+
+/// Runs a test's calls to their end.
+pub fn run<T>(calls: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(calls)
+}
+
+/// The code of a refusal, and its reason.
+#[track_caller]
+pub fn refusal<T: std::fmt::Debug>(outcome: Result<T, Status>) -> (Code, String) {
+    let status = outcome.expect_err("a refusal");
+    let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
+    (status.code(), reason)
+}
