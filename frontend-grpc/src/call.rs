@@ -5,10 +5,10 @@ use crate::connection::ConnectionInfo;
 use crate::deadline;
 use crate::error::Refusal;
 use crate::log::{Begun, CallLog};
-use crate::request::RequestBody;
+use crate::request::{RequestBody, message_max};
 use crate::response::{Ending, ResponseBody, note_code};
 use crate::service::Services;
-use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -41,6 +41,8 @@ pub(crate) struct Call {
     pub(crate) context: Context,
     pub(crate) app: Arc<App>,
     log: Arc<CallLog>,
+    /// What it showed; not of calls that are over before it could be taken away.
+    authorization: Option<HeaderValue>,
 }
 
 impl Calls {
@@ -74,7 +76,8 @@ impl Calls {
             scope: connection.scope,
         };
         let stall = self.limits.body_stall * STREAM_PATIENCE;
-        let body = RequestBody::new(incoming, Arc::clone(app), Arc::clone(&log), stall);
+        let (app_of, max) = (Arc::clone(app), message_max(parts.uri.path()));
+        let body = RequestBody::new(incoming, app_of, Arc::clone(&log), stall, max);
         let answer = self.serve(parts, body, context, &log);
         let mut answer = match until {
             None => answer.await,
@@ -114,7 +117,8 @@ impl Calls {
                 }
             }
         }
-        let call = Call { context, app: Arc::clone(&self.app), log: Arc::clone(log) };
+        let authorization = parts.headers.get(AUTHORIZATION).filter(|_| is_watch(parts.uri.path())).cloned();
+        let call = Call { context, app: Arc::clone(&self.app), log: Arc::clone(log), authorization };
         let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(Arc::new(call));
         self.services.call(request).await
@@ -155,6 +159,11 @@ fn expired() -> Status {
 /// Whether nothing need move for long in answers of this method.
 fn is_patient((service, method): (&str, &str)) -> bool {
     method == "Watch" || service.starts_with("grpc.reflection.")
+}
+
+/// Whether who asks is asked again and again.
+fn is_watch(path: &str) -> bool {
+    path.ends_with("/Watch")
 }
 
 /// Whether nobody has to say who he is: there is nothing of the registry's in the answer.
@@ -200,6 +209,16 @@ impl Call {
         outcome: impl Future<Output = Result<T, Refusal>>,
     ) -> Result<tonic::Response<T>, Status> {
         outcome.await.map(tonic::Response::new).map_err(|refusal| self.refuse(refusal))
+    }
+
+    /// The same context, with who asks as it is now: what was taken away meanwhile is not there any more.
+    pub(crate) async fn ask_again(&self) -> Result<Context, Refusal> {
+        let field = self.authorization.as_ref().map(HeaderValue::as_bytes);
+        let authorization = field.map_or(Authorization::None, Authorization::parse);
+        let Context { remote, request_id, scope, .. } = &self.context;
+        let registry = self.registry();
+        let principal = registry.authenticate(authorization.credentials(), *remote, request_id).await?;
+        Ok(Context { principal, request_id: Arc::clone(request_id), remote: *remote, scope: *scope })
     }
 
     /// What the client is told; the log is told more.

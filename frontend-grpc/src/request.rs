@@ -19,6 +19,14 @@ use tonic::Status;
 /// Largest message: a manifest and what is said about it.
 pub(crate) const MESSAGE_BYTES_MAX: usize = MANIFEST_BYTES_MAX + 256 * 1024;
 
+/// Largest request to publish: all its manifests, and what is said about them.
+pub(crate) const PUBLISH_BYTES_MAX: usize = strata_registry::PUBLISH_BYTES_MAX + 1024 * 1024;
+
+/// The largest message of the calls of a path.
+pub(crate) fn message_max(path: &str) -> usize {
+    if path.starts_with("/strata.registry.v1.Publish/") { PUBLISH_BYTES_MAX } else { MESSAGE_BYTES_MAX }
+}
+
 /// Whether it is compressed (1 byte), length (4 bytes).
 const PREFIX: usize = 5;
 
@@ -29,6 +37,7 @@ pub(crate) struct RequestBody {
     app: Arc<App>,
     log: Arc<CallLog>,
     stall: Duration,
+    message_max: usize,
     /// Rings when nothing has come for too long; there only while something is waited for.
     timer: Option<Pin<Box<Sleep>>>,
     messages: Messages,
@@ -37,17 +46,24 @@ pub(crate) struct RequestBody {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, app: Arc<App>, log: Arc<CallLog>, stall: Duration) -> Self {
-        Self { incoming, app, log, stall, timer: None, messages: Messages::default(), room: Memory::room() }
+    pub(crate) fn new(
+        incoming: Incoming,
+        app: Arc<App>,
+        log: Arc<CallLog>,
+        stall: Duration,
+        message_max: usize,
+    ) -> Self {
+        let (messages, room) = (Messages::default(), Memory::room());
+        Self { incoming, app, log, stall, message_max, timer: None, messages, room }
     }
 
     /// Notes bytes that came.
     fn receive(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         self.log.received(bytes.len() as u64);
-        let (app, room) = (&self.app, &mut self.room);
+        let (app, room, max) = (&self.app, &mut self.room, self.message_max);
         self.messages.receive(bytes, |len| {
-            if len > MESSAGE_BYTES_MAX {
-                let message = format!("a message has at most {MESSAGE_BYTES_MAX} bytes");
+            if len > max {
+                let message = format!("a message has at most {max} bytes");
                 return Err(Refusal::new(Failure::TooLarge, message));
             }
             // The one before is done with, or on its way into the store.

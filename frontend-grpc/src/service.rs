@@ -1,16 +1,22 @@
 //! The services. A method parses, calls one use case and renders; rules live in the registry crate.
 
+mod admin;
 mod blobs;
+mod events;
 mod health;
 mod manifests;
+mod publish;
 mod tags;
 
 use crate::app::App;
 use crate::proto::DESCRIPTORS;
+use crate::proto::registry::admin_server::AdminServer;
 use crate::proto::registry::blobs_server::BlobsServer;
+use crate::proto::registry::events_server::EventsServer;
 use crate::proto::registry::manifests_server::ManifestsServer;
+use crate::proto::registry::publish_server::PublishServer;
 use crate::proto::registry::tags_server::TagsServer;
-use crate::request::{MESSAGE_BYTES_MAX, RequestBody};
+use crate::request::{MESSAGE_BYTES_MAX, PUBLISH_BYTES_MAX, RequestBody};
 use http::{Request, Response};
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -42,6 +48,9 @@ impl Services {
         services.add(BlobsServer::new(blobs::Blobs).max_decoding_message_size(MESSAGE_BYTES_MAX));
         services.add(ManifestsServer::new(manifests::Manifests).max_decoding_message_size(MESSAGE_BYTES_MAX));
         services.add(TagsServer::new(tags::Tags).max_decoding_message_size(MESSAGE_BYTES_MAX));
+        services.add(PublishServer::new(publish::Publish).max_decoding_message_size(PUBLISH_BYTES_MAX));
+        services.add(EventsServer::new(events::Events).max_decoding_message_size(MESSAGE_BYTES_MAX));
+        services.add(AdminServer::new(admin::Admin).max_decoding_message_size(MESSAGE_BYTES_MAX));
         services.add_reflection();
         let names = services.0.keys().copied().chain([HEALTH]).collect();
         services.add(HealthServer::new(health::Health::new(Arc::clone(app), names)));

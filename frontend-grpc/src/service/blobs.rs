@@ -4,8 +4,9 @@ mod read;
 mod write;
 
 use crate::call::{Call, digest, session};
+use crate::error::Refusal;
 use crate::proto::registry as v1;
-use strata_types::Algorithm;
+use strata_types::{Algorithm, Digest};
 use tonic::{Request, Response, Status, Streaming};
 
 #[derive(Debug)]
@@ -14,6 +15,23 @@ pub(crate) struct Blobs;
 #[tonic::async_trait]
 impl v1::blobs_server::Blobs for Blobs {
     type ReadStream = read::Pieces;
+
+    async fn find_missing(
+        &self,
+        request: Request<v1::BlobsFindMissingRequest>,
+    ) -> Result<Response<v1::BlobsFindMissingResponse>, Status> {
+        let (call, asked) = Call::take(request)?;
+        call.answer(async {
+            let repository = call.repository(&asked.repository)?;
+            let mut texts = asked.digests;
+            let digests = texts.iter().map(|text| digest(text)).collect::<Result<Vec<Digest>, Refusal>>()?;
+            let found = call.registry().find_blobs(&call.context, &repository, digests).await?;
+            let mut found = found.into_iter();
+            texts.retain(|_| found.next().flatten().is_none());
+            Ok(v1::BlobsFindMissingResponse { missing: texts })
+        })
+        .await
+    }
 
     async fn stat(
         &self,

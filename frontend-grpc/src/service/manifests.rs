@@ -1,5 +1,6 @@
 //! `strata.registry.v1.Manifests`
 
+use super::publish::expected_tag;
 use super::tags::page;
 use crate::call::{Call, digest, invalid, reference_to_find, tag};
 use crate::error::Refusal;
@@ -7,9 +8,12 @@ use crate::proto::registry as v1;
 use bytes::Bytes;
 use serde::Deserialize;
 use std::collections::HashMap;
-use strata_registry::{PutManifest, RegistryError};
+use strata_registry::{
+    Publish, PublishedManifest, PutManifest, RegistryError, ResolvedContent, ResolvedManifest, Wanted,
+};
 use strata_types::limits::TAGS_PER_PUT_MAX;
-use strata_types::{Failure, Reference, Tag};
+use strata_types::manifest::ReferenceRole;
+use strata_types::{Failure, Reference, RepositoryName, Tag};
 use tonic::{Request, Response, Status};
 
 #[derive(Debug)]
@@ -28,6 +32,55 @@ fn put(asked: v1::ManifestsPutRequest) -> Result<PutManifest, Refusal> {
     };
     let content_type = (!asked.media_type.is_empty()).then_some(asked.media_type);
     Ok(PutManifest { reference, tags, content_type, bytes: asked.content })
+}
+
+/// A push with expectations: a publishing of one manifest.
+fn publish(asked: v1::ManifestsPutRequest, repository: RepositoryName) -> Result<Publish, Refusal> {
+    let sent = asked.tags.len().saturating_add(asked.expected_tags.len());
+    if sent > TAGS_PER_PUT_MAX {
+        return Err(RegistryError::TooManyTags { sent, max: TAGS_PER_PUT_MAX }.into());
+    }
+    let plain = asked.tags.into_iter().map(|tag| v1::ExpectedTag { tag, expected: None });
+    let tags = plain.chain(asked.expected_tags).map(expected_tag);
+    let manifest = PublishedManifest {
+        repository,
+        digest: Some(asked.digest.as_str()).filter(|text| !text.is_empty()).map(digest).transpose()?,
+        content_type: Some(asked.media_type).filter(|text| !text.is_empty()),
+        bytes: asked.content,
+        tags: tags.collect::<Result<_, _>>()?,
+    };
+    Ok(Publish { manifests: vec![manifest], tags: Vec::new() })
+}
+
+fn resolved(found: ResolvedManifest) -> v1::ResolvedManifest {
+    let (os, architecture, variant) =
+        found.platform.map(|on| (on.os, on.architecture, on.variant)).unwrap_or_default();
+    v1::ResolvedManifest {
+        digest: found.digest.to_string(),
+        media_type: found.media_type,
+        content: found.bytes,
+        os: os.unwrap_or_default(),
+        architecture: architecture.unwrap_or_default(),
+        variant: variant.unwrap_or_default(),
+        config: found.config,
+        contents: found.contents.into_iter().map(content).collect(),
+    }
+}
+
+fn content(found: ResolvedContent) -> v1::ResolvedContent {
+    let role = match found.role {
+        ReferenceRole::Config => v1::ContentRole::Config,
+        ReferenceRole::Layer => v1::ContentRole::Layer,
+        ReferenceRole::Child => v1::ContentRole::Manifest,
+        ReferenceRole::Subject => v1::ContentRole::Unspecified,
+    };
+    let descriptor = v1::Descriptor {
+        media_type: found.descriptor.media_type,
+        digest: found.descriptor.digest.to_string(),
+        size: found.descriptor.size,
+        ..Default::default()
+    };
+    v1::ResolvedContent { role: role.into(), descriptor: Some(descriptor), present: found.present }
 }
 
 /// A descriptor, as the store keeps those of referrers.
@@ -93,6 +146,28 @@ impl v1::manifests_server::Manifests for Manifests {
         .await
     }
 
+    async fn resolve_image(
+        &self,
+        request: Request<v1::ManifestsResolveImageRequest>,
+    ) -> Result<Response<v1::ManifestsResolveImageResponse>, Status> {
+        let (call, asked) = Call::take(request)?;
+        call.answer(async {
+            let repository = call.repository(&asked.repository)?;
+            let reference = reference_to_find(&asked.reference)?;
+            let some = |text: String| Some(text).filter(|text| !text.is_empty());
+            let (os, architecture) = (some(asked.os), some(asked.architecture));
+            let wanted = Wanted { os, architecture, variant: some(asked.variant) };
+            let registry = call.registry();
+            let found = registry.resolve_image(&call.context, &repository, &reference, &wanted).await?;
+            Ok(v1::ManifestsResolveImageResponse {
+                manifest: Some(resolved(found.manifest)),
+                children: found.children.into_iter().map(resolved).collect(),
+                cut: found.cut,
+            })
+        })
+        .await
+    }
+
     async fn put(
         &self,
         request: Request<v1::ManifestsPutRequest>,
@@ -100,6 +175,13 @@ impl v1::manifests_server::Manifests for Manifests {
         let (call, asked) = Call::take(request)?;
         call.answer(async {
             let repository = call.repository(&asked.repository)?;
+            if !asked.expected_tags.is_empty() {
+                let tags = asked.tags.iter().chain(asked.expected_tags.iter().map(|tag| &tag.tag));
+                let tags = tags.cloned().collect();
+                let done = call.registry().publish(&call.context, publish(asked, repository)?).await?;
+                let digest = done.manifests.first().map(ToString::to_string).unwrap_or_default();
+                return Ok(v1::ManifestsPutResponse { digest, subject: String::new(), tags });
+            }
             let put = put(asked)?;
             let first = match &put.reference {
                 Reference::Tag(tag) => Some(tag.clone()),

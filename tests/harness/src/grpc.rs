@@ -2,6 +2,7 @@
 
 use crate::endpoint::basic;
 use bytes::Bytes;
+use futures_util::Stream;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ pub mod v1 {
 pub enum GrpcAddress {
     /// An address of the network.
     Tcp(SocketAddr),
+    /// One that speaks TLS.
+    Tls(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
 }
@@ -43,6 +46,7 @@ impl GrpcAddress {
     pub(crate) fn parse(url: &str) -> Option<Self> {
         match url.split_once("://")? {
             ("grpc", address) => address.parse().ok().map(Self::Tcp),
+            ("grpcs", address) => address.parse().ok().map(Self::Tls),
             ("unix", path) => Some(Self::Unix(path.into())),
             _ => None,
         }
@@ -77,6 +81,7 @@ impl Grpc {
     pub fn new(address: &GrpcAddress) -> Self {
         let url = match address {
             GrpcAddress::Tcp(address) => format!("http://{address}"),
+            GrpcAddress::Tls(address) => panic!("{address} speaks TLS, this client does not"),
             GrpcAddress::Unix(path) => format!("unix://{}", path.display()),
         };
         let endpoint = tonic::transport::Endpoint::from_shared(url).expect("an address");
@@ -113,6 +118,21 @@ impl Grpc {
     /// `strata.registry.v1.Tags`
     pub fn tags(&self) -> v1::tags_client::TagsClient<Shown> {
         v1::tags_client::TagsClient::new(self.service())
+    }
+
+    /// `strata.registry.v1.Publish`
+    pub fn publish(&self) -> v1::publish_client::PublishClient<Shown> {
+        v1::publish_client::PublishClient::new(self.service())
+    }
+
+    /// `strata.registry.v1.Events`
+    pub fn events(&self) -> v1::events_client::EventsClient<Shown> {
+        v1::events_client::EventsClient::new(self.service())
+    }
+
+    /// `strata.registry.v1.Admin`
+    pub fn admin(&self) -> v1::admin_client::AdminClient<Shown> {
+        v1::admin_client::AdminClient::new(self.service()).max_decoding_message_size(16 << 20)
     }
 
     /// Writes a whole blob in one call, in pieces of this length.
@@ -156,6 +176,13 @@ pub fn write_messages(
         .chain(data)
         .map(|part| v1::BlobsWriteRequest { part: Some(part) })
         .collect()
+}
+
+/// Messages that are sent while a call is under way; without end as long as the sender is there.
+pub fn channel<T: Send + 'static>()
+-> (tokio::sync::mpsc::UnboundedSender<T>, impl Stream<Item = T> + Send + 'static) {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    (sender, stream::poll_fn(move |cx| receiver.poll_recv(cx)))
 }
 
 /// Runs a test's calls to their end.

@@ -24,7 +24,8 @@ pub(crate) async fn write(
     let repository = call.repository(&start.repository)?;
     let expected = Some(start.digest.as_str()).filter(|digest| !digest.is_empty());
     let expected = expected.map(digest).transpose()?;
-    let mut body = Messages { messages, may_finish: expected.is_none(), ended: Ended::No, bytes: 0 };
+    let mut body =
+        Messages { incoming: messages, may_finish: expected.is_none(), ended: Ended::No, bytes: 0 };
     let written = if start.session.is_empty() {
         whole(call, &repository, &start, expected, &mut body).await
     } else {
@@ -105,7 +106,7 @@ enum Ended {
 /// The bytes of the messages.
 #[derive(Debug)]
 struct Messages<'m> {
-    messages: &'m mut Streaming<v1::BlobsWriteRequest>,
+    incoming: &'m mut Streaming<v1::BlobsWriteRequest>,
     /// Whether a finish is expected.
     may_finish: bool,
     ended: Ended,
@@ -113,15 +114,15 @@ struct Messages<'m> {
 }
 
 impl Messages<'_> {
-    fn wrong(&mut self, refusal: Refusal) -> Option<Result<Bytes, BodyError>> {
+    fn wrong(&mut self, refusal: Refusal) -> Result<Bytes, BodyError> {
         self.ended = Ended::Wrong(refusal);
-        Some(Err(BodyError::Cut))
+        Err(BodyError::Cut)
     }
 
     /// What a message is to the body; `Ok(None)`: nothing.
     fn take(&mut self, message: v1::BlobsWriteRequest) -> Option<Result<Bytes, BodyError>> {
         if matches!(self.ended, Ended::With(_)) {
-            return self.wrong(invalid("finish", "nothing follows the finish"));
+            return Some(self.wrong(invalid("finish", "nothing follows the finish")));
         }
         match message.part {
             Some(Part::Data(data)) => {
@@ -133,11 +134,11 @@ impl Messages<'_> {
                     self.ended = Ended::With(digest);
                     None
                 }
-                Err(refusal) => self.wrong(refusal),
+                Err(refusal) => Some(self.wrong(refusal)),
             },
-            Some(Part::Finish(_)) => self.wrong(invalid("finish", "the start has named the digest")),
-            Some(Part::Start(_)) => self.wrong(invalid("start", "only the first message is a start")),
-            None => self.wrong(invalid("part", "a message without content")),
+            Some(Part::Finish(_)) => Some(self.wrong(invalid("finish", "the start has named the digest"))),
+            Some(Part::Start(_)) => Some(self.wrong(invalid("start", "only the first message is a start"))),
+            None => Some(self.wrong(invalid("part", "a message without content"))),
         }
     }
 }
@@ -147,14 +148,14 @@ impl Stream for Messages<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            let Some(message) = ready!(Pin::new(&mut *self.messages).poll_next(cx)) else {
+            let Some(message) = ready!(Pin::new(&mut *self.incoming).poll_next(cx)) else {
                 return Poll::Ready(None);
             };
             let item = match message {
                 Ok(message) => self.take(message),
                 Err(status) => {
                     let refusal = cut(&status);
-                    self.wrong(refusal)
+                    Some(self.wrong(refusal))
                 }
             };
             if item.is_some() {
