@@ -367,6 +367,9 @@ pub(crate) fn registry_config(settings: &Settings) -> RegistryConfig {
     config.sparse_images = settings.registry.sparse_images;
     config.auth = auth_config(&settings.auth);
     config.audit.retention = settings.audit.retention.duration();
+    let namespaces = settings.grpc.content_namespaces.iter();
+    config.content.namespaces =
+        namespaces.map(|namespace| (namespace.name.clone(), namespace.registry.clone())).collect();
     config
 }
 

@@ -93,7 +93,9 @@ pub(crate) const fn code_name(code: Code) -> &'static str {
 /// The status code of an error: of its outcome, but for those that gRPC has a better word for.
 fn code_of_error(error: &RegistryError) -> Code {
     match error {
-        RegistryError::AccountExists { .. } | RegistryError::RegistryExists { .. } => Code::AlreadyExists,
+        RegistryError::AccountExists { .. }
+        | RegistryError::RegistryExists { .. }
+        | RegistryError::ContentExists { .. } => Code::AlreadyExists,
         RegistryError::QuotaExceeded { .. } => Code::ResourceExhausted,
         // To be tried again from the beginning, by whoever knows what that is.
         RegistryError::UploadBusy { .. } | RegistryError::Contended => Code::Aborted,

@@ -2,14 +2,17 @@
 
 mod admin;
 mod blobs;
+mod content;
 mod events;
 mod health;
 mod manifests;
+mod pieces;
 mod publish;
 mod tags;
 
 use crate::app::App;
 use crate::proto::DESCRIPTORS;
+use crate::proto::content::content_server::ContentServer;
 use crate::proto::registry::admin_server::AdminServer;
 use crate::proto::registry::blobs_server::BlobsServer;
 use crate::proto::registry::events_server::EventsServer;
@@ -51,6 +54,7 @@ impl Services {
         services.add(PublishServer::new(publish::Publish).max_decoding_message_size(PUBLISH_BYTES_MAX));
         services.add(EventsServer::new(events::Events).max_decoding_message_size(MESSAGE_BYTES_MAX));
         services.add(AdminServer::new(admin::Admin).max_decoding_message_size(MESSAGE_BYTES_MAX));
+        services.add(ContentServer::new(content::Content).max_decoding_message_size(MESSAGE_BYTES_MAX));
         services.add_reflection();
         let names = services.0.keys().copied().chain([HEALTH]).collect();
         services.add(HealthServer::new(health::Health::new(Arc::clone(app), names)));

@@ -108,7 +108,9 @@ pub enum RegistryError {
         namespace: String,
     },
     /// What is asked for is a matter of one namespace, and none is named.
-    #[error("a namespace is needed: say which with the metadata containerd-namespace")]
+    #[error(
+        "a namespace is needed: name a registry for the namespace \"default\", or say another with containerd-namespace"
+    )]
     NamespaceMissing,
     /// The blob is not in quarantine.
     #[error("blob {digest} is not in quarantine")]

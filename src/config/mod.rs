@@ -9,6 +9,7 @@ mod key;
 mod layers;
 mod listener;
 mod log_level;
+mod namespace;
 mod problem;
 mod reference;
 mod setting;

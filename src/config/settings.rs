@@ -10,6 +10,7 @@ use super::key::Key;
 use super::layers::Layers;
 use super::listener::Listener;
 use super::log_level::LogLevel;
+use super::namespace::Namespace;
 use super::problem::Problems;
 use super::setting::{Setting, words};
 use super::size::ByteSize;
@@ -228,6 +229,9 @@ settings! {
         idle_timeout: Span = "5m";
         /// Memory for messages that are being received, all calls together. A call beyond it is answered with `UNAVAILABLE`.
         message_memory: ByteSize = "128 MiB";
+        /// The registry that the content of each namespace of a containerd lives in, in its repository `content`. Where none is
+        /// written, each namespace is in open mode the registry of its name.
+        content_namespaces: Vec<Namespace> = "", example "default=containerd,k8s.io=containerd";
     }
 
     /// Where everything is kept, and how much memory and space that may take.

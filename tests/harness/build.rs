@@ -6,8 +6,12 @@ const PROTO: &str = "../../frontend-grpc/proto";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={PROTO}");
-    let files = std::fs::read_dir(format!("{PROTO}/strata/registry/v1"))?;
-    let mut files = files.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
+    let mut files = Vec::new();
+    for package in ["strata/registry/v1", "containerd/services/content/v1"] {
+        for entry in std::fs::read_dir(format!("{PROTO}/{package}"))? {
+            files.push(entry?.path());
+        }
+    }
     files.sort();
     let descriptors = protox::compile(&files, [PROTO])?;
     tonic_prost_build::configure().build_server(false).bytes(".").compile_fds(descriptors)?;

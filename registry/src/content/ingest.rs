@@ -97,7 +97,7 @@ impl Registry {
         total: u64,
         expected: Option<&Digest>,
     ) -> Result<ContentWriter> {
-        let repository = space.one()?;
+        let repository = space.target()?;
         let opened = self.try_open(ctx, repository, reference, total, expected).await;
         self.told(ctx, Attempt::on_repository("blob.push", repository), opened)
     }

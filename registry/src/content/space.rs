@@ -11,13 +11,17 @@ use strata_types::{Digest, RepositoryName};
 /// What the repository is called, behind the name of its registry.
 pub const CONTENT_REPOSITORY: &str = "content";
 
+/// The namespace that is written to by whoever names none.
+const DEFAULT_NAMESPACE: &str = "default";
+
 /// The repositories that a request is about: the one of its namespace, or those of all namespaces where it names none.
 ///
-/// containerd names no namespace where it collects garbage, which it does for all of them together.
+/// containerd keeps the namespaces of its content itself and does not name them in every call, and never where it collects its garbage.
 #[derive(Debug, Clone)]
 pub struct ContentSpace {
     repositories: Vec<RepositoryName>,
-    is_one: bool,
+    /// Where what is new goes.
+    target: Option<RepositoryName>,
 }
 
 impl ContentSpace {
@@ -25,12 +29,9 @@ impl ContentSpace {
         &self.repositories
     }
 
-    /// The one repository, for what has to say in which.
-    pub(super) fn one(&self) -> Result<&RepositoryName> {
-        match self.repositories.first() {
-            Some(repository) if self.is_one => Ok(repository),
-            _ => Err(RegistryError::NamespaceMissing),
-        }
+    /// Where what is new goes.
+    pub(super) fn target(&self) -> Result<&RepositoryName> {
+        self.target.as_ref().ok_or(RegistryError::NamespaceMissing)
     }
 }
 
@@ -43,7 +44,8 @@ fn repository_in(registry: &str) -> Option<RepositoryName> {
 
 impl Registry {
     /// Finds where the content of a namespace lives: in the registry that the settings name for it. In open mode, where they name none at
-    /// all, in the registry of the same name. `None`: in all of these together.
+    /// all, in the registry of the same name. `None`: in all of these together, and what is new in that of the namespace `default` or, where
+    /// that has none, in the only one that there is.
     ///
     /// # Errors
     /// [`RegistryError::NamespaceUnmapped`].
@@ -54,8 +56,11 @@ impl Registry {
             let registry = namespaces.get(namespace).map(String::as_str);
             let repository = registry.or_else(|| is_free.then_some(namespace)).and_then(repository_in);
             let unmapped = || RegistryError::NamespaceUnmapped { namespace: namespace.to_owned() };
-            return Ok(ContentSpace { repositories: vec![repository.ok_or_else(unmapped)?], is_one: true });
+            let repository = repository.ok_or_else(unmapped)?;
+            return Ok(ContentSpace { repositories: vec![repository.clone()], target: Some(repository) });
         }
+        let default = namespaces.get(DEFAULT_NAMESPACE).map(String::as_str);
+        let default = default.or_else(|| is_free.then_some(DEFAULT_NAMESPACE)).and_then(repository_in);
         let mut repositories: Vec<_> = if is_free {
             let view = self.view()?;
             let mut there = Vec::new();
@@ -68,9 +73,12 @@ impl Registry {
         } else {
             namespaces.values().filter_map(|registry| repository_in(registry)).collect()
         };
+        // An ingest may be under way where there is no repository yet.
+        repositories.extend(default.clone());
         repositories.sort_unstable();
         repositories.dedup();
-        Ok(ContentSpace { repositories, is_one: false })
+        let only = if let [only] = repositories.as_slice() { Some(only.clone()) } else { None };
+        Ok(ContentSpace { repositories, target: default.or(only) })
     }
 
     /// The repositories of a space in which somebody may change something of a blob; a refusal is told.

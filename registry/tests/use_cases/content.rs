@@ -371,8 +371,10 @@ async fn long_lists_come_in_pages_each_entry_once() {
         world.registry.delete_content(&world.ctx, &everywhere, digest).await.unwrap();
     }
     assert_eq!(list(&world, &everywhere, &[]).await, []);
-    let refused = world.registry.open_ingest(&world.ctx, &everywhere, "x", 0, None).await;
-    assert!(matches!(refused, Err(RegistryError::NamespaceMissing)), "{refused:?}");
+    // What is new goes into the default one.
+    let writer = world.registry.open_ingest(&world.ctx, &everywhere, "x", 0, None).await.unwrap();
+    writer.suspend().await.unwrap();
+    assert_eq!(references(&world, &[]).await, ["x"]);
 }
 
 #[tokio::test]
@@ -390,12 +392,28 @@ async fn a_namespace_is_the_registry_that_is_named_for_it() {
         let space = world.registry.content_space(same).unwrap();
         assert_eq!(list(&world, &space, &[]).await.len(), 1);
     }
+    let anywhere = world.registry.content_space(None).unwrap();
+    let writer = world.registry.open_ingest(&world.ctx, &anywhere, "y", 0, None).await.unwrap();
+    writer.suspend().await.unwrap();
+    world.registry.ingest_status(&world.ctx, &kube, "y").await.unwrap();
     for unmapped in ["default", "kube", "", "a/b", "ä"] {
         let refused = world.registry.content_space(Some(unmapped)).unwrap_err();
         assert!(matches!(refused, RegistryError::NamespaceUnmapped { .. }), "{unmapped}");
         assert!(refused.to_string().contains("grpc.content-namespaces"), "{refused}");
     }
+    let mut settings = RegistryConfig::default();
+    settings.content.namespaces.insert("k8s.io".to_owned(), "kube".to_owned());
+    settings.content.namespaces.insert("other".to_owned(), "other".to_owned());
+    let two = World::with(settings);
+    let anywhere = two.registry.content_space(None).unwrap();
+    let refused = two.registry.open_ingest(&two.ctx, &anywhere, "x", 0, None).await;
+    assert!(matches!(refused, Err(RegistryError::NamespaceMissing)), "{refused:?}");
     let free = World::new();
+    let anywhere = free.registry.content_space(None).unwrap();
+    let writer = free.registry.open_ingest(&free.ctx, &anywhere, "x", 0, None).await.unwrap();
+    writer.suspend().await.unwrap();
+    let found = free.registry.ingest_status(&free.ctx, &anywhere, "x").await;
+    assert_eq!(found.unwrap().reference, "x", "before there is a repository");
     for invalid in ["", "a/b", "ä", "Default", "..", "a b"] {
         assert!(free.registry.content_space(Some(invalid)).is_err(), "{invalid}");
     }

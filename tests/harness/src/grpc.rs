@@ -62,12 +62,18 @@ pub struct Grpc {
 
 /// What a client shows with every call.
 #[derive(Debug, Clone, Default)]
-pub struct Show(Option<MetadataValue<Ascii>>);
+pub struct Show {
+    authorization: Option<MetadataValue<Ascii>>,
+    namespace: Option<MetadataValue<Ascii>>,
+}
 
 impl Interceptor for Show {
     fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
-        if let Some(value) = &self.0 {
-            request.metadata_mut().insert("authorization", value.clone());
+        let Self { authorization, namespace } = self;
+        for (name, value) in [("authorization", authorization), ("containerd-namespace", namespace)] {
+            if let Some(value) = value {
+                request.metadata_mut().insert(name, value.clone());
+            }
         }
         Ok(request)
     }
@@ -90,13 +96,19 @@ impl Grpc {
 
     /// The same, with an access key.
     pub fn with_key(mut self, id: &str, secret: &str) -> Self {
-        self.show = Show(Some(basic(id, secret).parse().expect("a header field")));
+        self.show.authorization = Some(basic(id, secret).parse().expect("a header field"));
         self
     }
 
     /// The same, with a token.
     pub fn with_token(mut self, token: &str) -> Self {
-        self.show = Show(Some(format!("Bearer {token}").parse().expect("a header field")));
+        self.show.authorization = Some(format!("Bearer {token}").parse().expect("a header field"));
+        self
+    }
+
+    /// The same, in a namespace of containerd.
+    pub fn in_namespace(mut self, namespace: &str) -> Self {
+        self.show.namespace = Some(namespace.parse().expect("a header field"));
         self
     }
 

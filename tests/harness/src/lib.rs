@@ -16,6 +16,7 @@
     reason = "this crate is test code: a failed expectation is a failed test"
 )]
 
+pub mod content;
 pub mod digest;
 pub mod endpoint;
 pub mod grpc;

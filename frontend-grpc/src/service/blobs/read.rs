@@ -1,26 +1,15 @@
-//! `Read`: a blob, or a part of it, in pieces. One piece is read ahead of the one that is on its way.
+//! `Read`: a blob, or a part of it, in pieces.
 
 use crate::call::{Call, digest};
 use crate::error::Refusal;
 use crate::proto::registry as v1;
+use crate::service::pieces::pieces;
 use bytes::Bytes;
-use futures_util::{Stream, stream};
-use std::future::{Future, poll_fn};
-use std::io;
+use futures_util::{Stream, StreamExt as _, stream};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
-use strata_registry::{BlobBody, BlobFile};
-use strata_transport::read_budget::Grant;
 use strata_types::Failure;
 use tonic::Status;
-
-/// Bytes of a piece.
-const PIECE: usize = 256 * 1024;
-/// The same where much is held for others already.
-const PIECE_SMALL: usize = 16 * 1024;
-/// What a reader holds: the piece on its way and the one behind it.
-const HELD: usize = 2 * PIECE;
 
 pub(crate) type Pieces = Pin<Box<dyn Stream<Item = Result<v1::BlobsReadResponse, Status>> + Send>>;
 
@@ -34,79 +23,10 @@ pub(crate) async fn open(call: &Arc<Call>, asked: &v1::BlobsReadRequest) -> Resu
         Refusal::field(Failure::RangeInvalid, "offset", message)
     })?;
     let len = if asked.size == 0 { left } else { left.min(asked.size) };
-    Ok(match read.body {
-        BlobBody::Bytes(bytes) => {
-            // Cannot be less: the body is all of the blob.
-            let start = usize::try_from(asked.offset).unwrap_or(usize::MAX).min(bytes.len());
-            let end = start.saturating_add(usize::try_from(len).unwrap_or(usize::MAX)).min(bytes.len());
-            let data = bytes.slice(start..end);
-            Box::pin(stream::iter([Ok(v1::BlobsReadResponse { data })]))
-        }
-        BlobBody::File(file) => {
-            let grant = call.app.read_budget.take(HELD);
-            let piece = if grant.is_some() { PIECE } else { PIECE_SMALL };
-            let reader = Reader {
-                call: Arc::clone(call),
-                ahead: None,
-                next: asked.offset,
-                left: len,
-                piece,
-                file,
-                _grant: grant,
-            };
-            Box::pin(stream::unfold(reader, Reader::step))
-        }
-    })
-}
-
-type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>;
-
-/// Where the reading of a file stands.
-struct Reader {
-    call: Arc<Call>,
-    file: BlobFile,
-    /// The read that is under way, which begins at `next`.
-    ahead: Option<Reading>,
-    next: u64,
-    left: u64,
-    piece: usize,
-    _grant: Option<Grant>,
-}
-
-impl Reader {
-    async fn step(mut self) -> Option<(Result<v1::BlobsReadResponse, Status>, Self)> {
-        let reading = match self.ahead.take() {
-            Some(reading) => reading,
-            None => self.begin()?,
-        };
-        match reading.await {
-            Ok(data) => {
-                self.next += data.len() as u64;
-                self.left = self.left.saturating_sub(data.len() as u64);
-                if let Some(mut ahead) = self.begin() {
-                    // Once, so that it is under way.
-                    let read = poll_fn(|cx| Poll::Ready(ahead.as_mut().poll(cx))).await;
-                    self.ahead = Some(match read {
-                        Poll::Ready(read) => Box::pin(std::future::ready(read)),
-                        Poll::Pending => ahead,
-                    });
-                }
-                Some((Ok(v1::BlobsReadResponse { data }), self))
-            }
-            Err(error) => {
-                let refusal = Refusal::new(Failure::Internal, "internal error");
-                let refusal = Refusal { cause: format!("a blob could not be read: {error}"), ..refusal };
-                let status = self.call.refuse(refusal);
-                self.left = 0;
-                Some((Err(status), self))
-            }
-        }
+    let message = |piece: Result<Bytes, Status>| piece.map(|data| v1::BlobsReadResponse { data });
+    if len == 0 {
+        // That there is nothing is said, too.
+        return Ok(Box::pin(stream::iter([message(Ok(Bytes::new()))])));
     }
-
-    /// Begins to read the next piece; `None` at the end.
-    fn begin(&self) -> Option<Reading> {
-        let len = usize::try_from(self.left).unwrap_or(usize::MAX).min(self.piece);
-        let (file, next) = (self.file.clone(), self.next);
-        (len > 0).then(|| -> Reading { Box::pin(async move { file.read_at(next, len).await }) })
-    }
+    Ok(Box::pin(pieces(call, read.body, asked.offset, len).map(message)))
 }
