@@ -280,8 +280,8 @@ fn labels_are_set_and_found_by_filters() {
             found.into_iter().map(|info| info.digest).collect()
         };
         assert_eq!(found(&[]).await, sorted);
-        assert_eq!(found(&["labels.n==7"]).await, [one.clone()]);
-        assert_eq!(found(&[&format!("digest=={one}")]).await, [one.clone()]);
+        assert_eq!(found(&["labels.n==7"]).await, std::slice::from_ref(&one));
+        assert_eq!(found(&[&format!("digest=={one}")]).await, std::slice::from_ref(&one));
         assert_eq!(found(&["labels.\"containerd.io/gc.root\"==x,labels.n~=/^24.$/"]).await.len(), 10);
         assert_eq!(found(&["labels.n==3", "labels.n==4"]).await.len(), 2);
         assert_eq!(found(&["labels.nothing", "size==9"]).await, Vec::<String>::new());
