@@ -29,13 +29,14 @@ test: ## everything CI proves: unit, capability, crash, conformance, clients, a 
 	@dev/test
 
 .PHONY: check
-check: ## fmt, clippy, rustdoc, cargo-deny, tidy
+check: ## fmt, clippy, rustdoc, cargo-deny, tidy, the lock file of the fuzzer
 	@dev/setup build
 	$(ENVIRONMENT)
 	cargo fmt --all -- --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --release --locked --workspace --no-deps --document-private-items
 	cargo test --release --locked --test tidy
+	cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null || { echo 'fuzz/Cargo.lock is behind: cargo update --workspace --manifest-path fuzz/Cargo.toml' >&2; exit 1; }
 	dev/deny
 
 .PHONY: docs
