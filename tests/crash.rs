@@ -10,6 +10,7 @@
     reason = "a failed expectation is a failed test"
 )]
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use strata_harness::ledger::{Ledger, Piece};
@@ -27,6 +28,9 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
+/// Nothing is collected meanwhile, so that a thousand rounds on one store would fill a small disk.
+const ROUNDS_ON_A_STORE: usize = 100;
+
 #[test]
 fn kill_at_random_points_of_a_push_storm() {
     let rounds = setting("STRATA_CRASH_ROUNDS").unwrap_or(10);
@@ -36,10 +40,18 @@ fn kill_at_random_points_of_a_push_storm() {
     });
     println!("STRATA_CRASH_SEED={seed}");
     let mut random = Random::new(seed);
+    for first in (0..rounds).step_by(ROUNDS_ON_A_STORE) {
+        storm_on_a_store(first..rounds.min(first + ROUNDS_ON_A_STORE as u64), &mut random);
+    }
+}
+
+/// These rounds of the storm, on a store that is empty before them.
+#[expect(clippy::print_stdout, reason = "the report of a long run")]
+fn storm_on_a_store(rounds: Range<u64>, random: &mut Random) {
     // What the storm deletes stays in its file, so that files can be counted.
     let mut registry = registry!().config("[gc]\ninterval = \"0s\"\n").start();
     let ledger = Arc::new(Mutex::new(Ledger::default()));
-    for round in 0..rounds {
+    for round in rounds.clone() {
         let before = held(&ledger).acknowledged;
         let changes = random.below(CHANGES_MAX);
         let storm = Storm::start(registry.endpoint(), &ledger, random.next_u64(), CLIENTS);
@@ -54,8 +66,9 @@ fn kill_at_random_points_of_a_push_storm() {
         registry.start();
         let mut ledger = held(&ledger);
         println!("round {round}: killed after {} changes", ledger.acknowledged - before);
-        let last = round + 1 == rounds;
-        ledger.verify(registry.endpoint(), &mut random, if last { 1 } else { 1 + round });
+        let last = round + 1 == rounds.end;
+        let sample = if last { 1 } else { 1 + round - rounds.start };
+        ledger.verify(registry.endpoint(), random, sample);
         ledger.push_one_more(registry.endpoint(), Piece { seed: random.next_u64(), len: 100_000 });
         // Sessions are all committed by now: each file left is a blob that someone was promised.
         let blobs = ledger.file_blobs();
