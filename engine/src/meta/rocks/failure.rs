@@ -33,8 +33,12 @@ pub(super) fn on_write(error: &Error) -> EngineError {
     EngineError::io("writing the metadata store", std::io::Error::other(error.to_string()))
 }
 
+/// The file of states that the library begins a database with.
+const FIRST_MANIFEST: &str = "MANIFEST-000001";
+
 /// Refuses a directory that has files of a database but not the one that names its state: the library would take it for a
-/// place to make a new, empty database in.
+/// place to make a new, empty database in. That is what it is where there is no file yet that could hold anything, because the first open was
+/// cut short: the library writes the first file of states, then the one that names it, and only then a log.
 pub(super) fn refuse_headless(library: &Path) -> Result<(), EngineError> {
     let entries = std::fs::read_dir(library)
         .map_err(|error| unreadable(library, &format!("its directory cannot be listed: {error}")))?;
@@ -46,8 +50,9 @@ pub(super) fn refuse_headless(library: &Path) -> Result<(), EngineError> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         has_head |= name == "CURRENT";
-        let is_table = Path::new(name.as_ref()).extension().is_some_and(|extension| extension == "sst");
-        has_files |= is_table || name.starts_with("MANIFEST-");
+        let extension = Path::new(name.as_ref()).extension();
+        let holds = extension.is_some_and(|extension| extension == "sst" || extension == "log");
+        has_files |= holds || (name.starts_with("MANIFEST-") && name != FIRST_MANIFEST);
     }
     if has_files && !has_head {
         return Err(unreadable(library, "the file CURRENT is missing, though there are others"));

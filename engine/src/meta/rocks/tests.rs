@@ -202,6 +202,31 @@ fn damage_of_the_manifest_is_told() {
     }
 }
 
+#[test]
+fn a_first_open_that_was_cut_short_is_gone_on_with() {
+    let directory = killed(10);
+    let library = directory.path().join(LIBRARY_DIR);
+    let begun = tempfile::tempdir().unwrap();
+    let place = begun.path().join(LIBRARY_DIR);
+    std::fs::create_dir_all(&place).unwrap();
+    let [manifest] = files(directory.path(), |file| file.starts_with("MANIFEST-")).try_into().unwrap();
+    // As the library leaves it before it writes the file that names the state: nothing was ever in this store.
+    std::fs::copy(manifest, place.join("MANIFEST-000001")).unwrap();
+    std::fs::copy(library.join("IDENTITY"), place.join("IDENTITY")).unwrap();
+    std::fs::write(place.join("000001.dbtmp"), b"MANIFEST-0000").unwrap();
+    let store = RocksStore::open(begun.path(), &small()).unwrap();
+    assert!(crate::meta::View::new(store.view().unwrap()).is_empty().unwrap());
+    store.close();
+    drop(store);
+    // With a log beside it there was something, and it is not taken for an empty store.
+    std::fs::remove_file(place.join("CURRENT")).unwrap();
+    assert!(
+        !files(begun.path(), |file| Path::new(file).extension().is_some_and(|end| end == "log")).is_empty()
+    );
+    let opened = RocksStore::open(begun.path(), &small());
+    assert!(matches!(opened, Err(EngineError::StoreUnreadable { .. })), "{opened:?}");
+}
+
 fn write_ahead_log(directory: &Path) -> PathBuf {
     let mut logs = files(directory, |name| has_extension(name, "log"));
     logs.retain(|path| path.metadata().unwrap().len() > 0);
