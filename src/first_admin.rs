@@ -128,7 +128,7 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
 
 fn said(created: &CreatedKey, kept: Option<&Path>) -> String {
     let account = &created.account.name;
-    match kept {
+    let mut text = match kept {
         Some(path) => format!(
             "account {account} was made to look after this registry; its key is shown this once\n  \
              key id  {}\n  secret  {}\n  kept in {} (take it away from there)\n",
@@ -140,7 +140,11 @@ fn said(created: &CreatedKey, kept: Option<&Path>) -> String {
             "account {account} was made to look after this registry, with the key {} that was given\n",
             created.key.id
         ),
-    }
+    };
+    text.push_str(
+        "next:  strata login --server URL, then strata registry create NAME, and push to HOST/NAME/IMAGE\n",
+    );
+    text
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     keep_pages_small();
+    keep_files_to_ourselves();
     cli::run(cli::Arguments::parse())
 }
 
@@ -24,4 +25,10 @@ fn main() -> ExitCode {
 /// that refuses costs memory and nothing else.
 fn keep_pages_small() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
+/// Content of private registries, hashes of keys and the keys that tokens are signed with are in the files of a store: whatever this process
+/// makes is its user's alone.
+fn keep_files_to_ourselves() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }

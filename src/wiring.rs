@@ -1,7 +1,9 @@
 //! Puts the parts together: configuration → engine → registry → servers, and takes them down in the other order.
 use std::fmt::{self, Write as _};
+use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -168,6 +170,7 @@ async fn run(
     reload: impl Fn() -> Result<Config, Problems> + Send + 'static,
 ) -> Result<(), ServeError> {
     let settings = &config.settings;
+    close_to_others(&settings.storage.data);
     let mut rules = registry_config(settings);
     rules.auth.admin_key =
         first_admin::given(|name| std::env::var(name).ok()).map_err(ServeError::AdminKey)?;
@@ -287,7 +290,8 @@ fn announce(
         let _ = writeln!(text, "listening on {}://{address}", if *tls { "https" } else { "http" });
     }
     text.push_str(&calls.map(grpc::announcement).unwrap_or_default());
-    if let Some((address, tls)) = addresses.first() {
+    // Somebody's first administrator has other things to do first, which `once` says.
+    if let Some((address, tls)) = addresses.first().filter(|_| once.is_none()) {
         let (host, scheme) = (reachable(*address), if *tls { "https" } else { "http" });
         let insecure = if *tls { "" } else { "--tls-verify=false " };
         let _ = write!(
@@ -429,6 +433,24 @@ fn listener_config(listener: &Listener) -> ListenerConfig {
         ListenerScope::Private => Scope::Private,
     };
     ListenerConfig { address: listener.address, tls, scope }
+}
+
+/// Takes from others what a store holds, as versions before this one let everybody on the machine read it: content of private registries, and
+/// what tokens are signed with.
+fn close_to_others(data: &Path) {
+    const OTHERS: u32 = 0o077;
+    for name in ["meta", "blobs", "segments", "uploads", "backups"] {
+        let folder = data.join(name);
+        let Ok(found) = fs::metadata(&folder) else { continue };
+        let mode = found.permissions().mode();
+        if mode & OTHERS == 0 {
+            continue;
+        }
+        if let Err(error) = fs::set_permissions(&folder, Permissions::from_mode(mode & 0o700)) {
+            let folder = folder.display();
+            tracing::warn!(%folder, %error, "others on this machine can read what is stored: set its mode to 0700");
+        }
+    }
 }
 
 #[cfg(test)]

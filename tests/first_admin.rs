@@ -110,3 +110,29 @@ fn a_first_start_that_was_cut_short_is_gone_on_with() {
         registry.stop();
     }
 }
+
+#[test]
+fn nobody_else_on_the_machine_reads_the_store() {
+    let mut registry = registry!().env("STRATA_AUTH_MODE", "accounts").start();
+    let data = registry.data().clone();
+    let mut folders = vec![data.clone()];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of the store") {
+            let path = entry.expect("an entry").path();
+            let found = fs::symlink_metadata(&path).expect("it is there");
+            assert_eq!(found.permissions().mode() & 0o077, 0, "{}", path.display());
+            seen += 1;
+            if found.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    assert!(seen > 5, "a store has more in it");
+    // What an older version made for everybody is closed at the next start.
+    registry.stop();
+    let meta = data.join("meta");
+    fs::set_permissions(&meta, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    registry.start();
+    assert_eq!(fs::metadata(&meta).expect("it is there").permissions().mode() & 0o777, 0o700);
+}
