@@ -34,6 +34,15 @@ impl Registry {
         Ok(())
     }
 
+    /// Refuses to take an upload of so many bytes that no registry with this quota has room for, even one that is empty. Whether there is room
+    /// for less is known only when the digest is: the registry may hold it already.
+    pub(crate) fn admit_length(&self, repository: &RepositoryName, bytes: u64) -> Result<()> {
+        let Some(limit) = self.quota(repository).filter(|limit| bytes > *limit) else { return Ok(()) };
+        let registry = repository.registry();
+        let used = self.view()?.usage(registry).map_err(RegistryError::store)?.unique_bytes;
+        Err(RegistryError::QuotaExceeded { registry: registry.to_owned(), limit, used })
+    }
+
     /// Lets a batch fail that would take the registry of a repository above its quota.
     pub(crate) fn limit(&self, batch: &mut Batch, repository: &RepositoryName) {
         if let Some(limit) = self.quota(repository) {
@@ -50,6 +59,7 @@ mod tests {
     use crate::error::BodyError;
     use crate::manifest::PutManifest;
     use crate::registry::tests::empty;
+    use crate::upload::ChunkRange;
     use bytes::Bytes;
     use futures_util::stream;
     use strata_engine::UnixMillis;
@@ -116,6 +126,22 @@ mod tests {
             refused += usize::from(outcome.is_err());
         }
         assert_eq!((refused, used(&registry).unique_bytes), (22, 10_000));
+        registry.engine().close();
+    }
+
+    #[tokio::test]
+    async fn a_session_takes_no_more_than_the_registry_could_ever_hold() {
+        let (registry, _directory) = limited();
+        let to = name("hy/box");
+        let session = registry.start_upload(&ctx(), &to, Algorithm::Sha256).await.unwrap();
+        let chunk = |start: u64, len: u64| Some(ChunkRange { start: Some(start), len: Some(len) });
+        let part = stream::iter([Ok::<_, BodyError>(content(1, 6000).0)]);
+        registry.append_upload(&ctx(), &to, &session.id, chunk(0, 6000), part).await.unwrap();
+        let never = stream::pending::<std::result::Result<Bytes, BodyError>>();
+        let more = registry.append_upload(&ctx(), &to, &session.id, chunk(6000, 6000), never).await;
+        assert!(is_exceeded(&more), "{more:?}");
+        let stands = registry.upload_status(&ctx(), &to, &session.id).await.unwrap();
+        assert_eq!(stands.offset, 6000, "the session is as it was");
         registry.engine().close();
     }
 

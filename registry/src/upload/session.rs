@@ -163,6 +163,10 @@ impl Registry {
             return Err(RegistryError::ChunkOutOfOrder { start, offset });
         }
         let len = range.and_then(|range| range.len);
+        if let Err(error) = self.admit_length(repository, offset.saturating_add(len.unwrap_or(0))) {
+            suspend(writer).await;
+            return Err(error);
+        }
         if let Some(len) = len {
             writer.expect(len);
         }
