@@ -371,7 +371,7 @@ pub enum RegistryError {
     },
     /// Nobody could look after the instance any more.
     #[error(
-        "{name} is the last account that can look after this instance; make another one an administrator first"
+        "{name} is the last account with a key that can look after this instance; make another one an administrator first, or give it another key"
     )]
     LastAdministrator {
         /// The account.

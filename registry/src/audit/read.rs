@@ -4,7 +4,7 @@
 use super::entry::AuditEntry;
 use super::filter::AuditFilter;
 use crate::access::InstanceAction;
-use crate::context::Context;
+use crate::context::{Context, Scope};
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
 use std::time::Duration;
@@ -29,13 +29,19 @@ pub struct AuditPage {
     pub next: Option<u64>,
 }
 
+/// What is asked for, and may be told.
+struct Wanted<'a> {
+    filter: &'a AuditFilter,
+    shows: &'a dyn Fn(&AuditEntry) -> bool,
+}
+
 impl AuditPage {
     /// Takes what the filter leaves of some rows, in order; `false`: the page is full.
-    fn take(&mut self, rows: Vec<(u64, Event)>, filter: &AuditFilter, limit: usize) -> bool {
+    fn take(&mut self, rows: Vec<(u64, Event)>, wanted: &Wanted<'_>, limit: usize) -> bool {
         for (number, event) in rows {
             let entry = AuditEntry::of(number, event);
             self.next = Some(number);
-            if filter.takes(&entry) {
+            if wanted.filter.takes(&entry) && (wanted.shows)(&entry) {
                 self.entries.push(entry);
                 if self.entries.len() == limit {
                     return false;
@@ -62,7 +68,13 @@ impl Registry {
     ) -> Result<AuditPage> {
         self.authorize_instance(ctx, InstanceAction::Watch)?;
         let registry = self.clone();
-        away(move || latest(&registry.view()?, &filter, before, limit).map_err(RegistryError::store)).await
+        let scope = ctx.scope;
+        away(move || {
+            let shows = |entry: &AuditEntry| registry.shows_entry(scope, entry);
+            let wanted = Wanted { filter: &filter, shows: &shows };
+            latest(&registry.view()?, &wanted, before, limit).map_err(RegistryError::store)
+        })
+        .await
     }
 
     /// The entries of the audit log that the filter takes, in the order in which they came, behind the number `after` (0 for the
@@ -79,7 +91,19 @@ impl Registry {
     ) -> Result<AuditPage> {
         self.authorize_instance(ctx, InstanceAction::Watch)?;
         let registry = self.clone();
-        away(move || earliest(&registry.view()?, &filter, after, limit).map_err(RegistryError::store)).await
+        let scope = ctx.scope;
+        away(move || {
+            let shows = |entry: &AuditEntry| registry.shows_entry(scope, entry);
+            let wanted = Wanted { filter: &filter, shows: &shows };
+            earliest(&registry.view()?, &wanted, after, limit).map_err(RegistryError::store)
+        })
+        .await
+    }
+
+    /// Whether what an entry is about exists for those who came in by a listener.
+    fn shows_entry(&self, scope: Scope, entry: &AuditEntry) -> bool {
+        let is_shown = |name| self.snapshot().registry(name).is_none_or(|row| row.is_visible_in(scope));
+        entry.registry().is_none_or(is_shown)
     }
 }
 
@@ -98,19 +122,19 @@ fn bounds(view: &View, filter: &AuditFilter) -> std::result::Result<(u64, u64), 
 
 fn latest(
     view: &View,
-    filter: &AuditFilter,
+    wanted: &Wanted<'_>,
     before: Option<u64>,
     limit: usize,
 ) -> std::result::Result<AuditPage, EngineError> {
     let limit = limit.clamp(1, AUDIT_ENTRIES_MAX);
-    let (first, end) = bounds(view, filter)?;
+    let (first, end) = bounds(view, wanted.filter)?;
     let mut page = AuditPage::default();
     let mut before = before.map_or(end, |before| before.min(end));
     for _ in 0..ROWS_MAX / ROWS_PER_READ {
         let mut rows = view.events_before(Some(before), ROWS_PER_READ)?;
         rows.retain(|(number, _)| *number >= first);
         let is_last = rows.len() < ROWS_PER_READ;
-        let took_all = page.take(rows, filter, limit);
+        let took_all = page.take(rows, wanted, limit);
         before = page.next.unwrap_or(before);
         if before <= first || (is_last && took_all) {
             page.next = None;
@@ -124,19 +148,19 @@ fn latest(
 
 fn earliest(
     view: &View,
-    filter: &AuditFilter,
+    wanted: &Wanted<'_>,
     after: u64,
     limit: usize,
 ) -> std::result::Result<AuditPage, EngineError> {
     let limit = limit.clamp(1, AUDIT_ENTRIES_MAX);
-    let (first, end) = bounds(view, filter)?;
+    let (first, end) = bounds(view, wanted.filter)?;
     let mut page = AuditPage::default();
     let mut after = after.max(first.saturating_sub(1));
     for _ in 0..ROWS_MAX / ROWS_PER_READ {
         let mut rows = view.events(after, ROWS_PER_READ)?;
         rows.retain(|(number, _)| *number < end);
         let is_last = rows.len() < ROWS_PER_READ;
-        let took_all = page.take(rows, filter, limit);
+        let took_all = page.take(rows, wanted, limit);
         after = page.next.unwrap_or(after);
         if after.saturating_add(1) >= end || (is_last && took_all) {
             page.next = None;

@@ -70,10 +70,32 @@ impl Registry {
             Principal::Anonymous { .. } => Ok(WhoAmI::Anonymous),
             Principal::Account(identity) => match self.snapshot().account(&identity.account) {
                 Some(account) => {
-                    Ok(WhoAmI::Account { account: Arc::clone(account), key: Arc::clone(&identity.key) })
+                    Ok(WhoAmI::Account { account: self.seen(ctx, account), key: Arc::clone(&identity.key) })
                 }
                 None => Err(RegistryError::AccountUnknown { name: identity.account.to_string() }),
             },
+        }
+    }
+
+    /// An account as it is seen through a listener: without roles in registries that do not exist there.
+    pub(super) fn seen(&self, ctx: &Context, account: &Arc<Account>) -> Arc<Account> {
+        let snapshot = self.snapshot();
+        let is_hidden = |name: &str| snapshot.registry(name).is_some_and(|row| !row.is_visible_in(ctx.scope));
+        if !account.roles.registries.keys().any(|name| is_hidden(name)) {
+            return Arc::clone(account);
+        }
+        let mut seen = Account::clone(account);
+        Arc::make_mut(&mut seen.roles).registries.retain(|name, _| !is_hidden(name));
+        Arc::new(seen)
+    }
+
+    /// Refuses what is about a registry that does not exist for those who came in by this listener.
+    pub(super) fn require_shown(&self, ctx: &Context, registry: &str) -> Result<()> {
+        match self.snapshot().registry(registry) {
+            Some(row) if !row.is_visible_in(ctx.scope) => {
+                Err(RegistryError::RegistryUnknown { name: registry.to_owned() })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -140,6 +162,7 @@ impl Registry {
         let has_more = accounts.len() > limit;
         accounts.truncate(limit);
         let next = accounts.last().filter(|_| has_more).map(|account| account.name.to_string());
+        let accounts = accounts.iter().map(|account| self.seen(ctx, account)).collect();
         Ok(AccountPage { accounts, next })
     }
 
@@ -151,7 +174,7 @@ impl Registry {
         if !is_own(ctx, name) {
             self.authorize_instance(ctx, InstanceAction::Watch)?;
         }
-        let account = self.snapshot().account(name).cloned();
+        let account = self.snapshot().account(name).map(|account| self.seen(ctx, account));
         account.ok_or_else(|| RegistryError::AccountUnknown { name: name.to_owned() })
     }
 
@@ -227,9 +250,10 @@ pub(super) fn keep_an_administrator(
     before: &Account,
     after: Option<&Account>,
 ) -> Result<()> {
-    let is_lost = is_administrator(before) && !after.is_some_and(is_administrator);
+    let now = change.batch.at();
+    let is_lost = is_administrator(before, now) && !after.is_some_and(|after| is_administrator(after, now));
     // RACE: changes are made one at a time, and the snapshot has all that came before this one.
-    if is_lost && !change.snapshot.has_administrator_besides(&before.name) {
+    if is_lost && !change.snapshot.has_administrator_besides(&before.name, now) {
         return Err(RegistryError::LastAdministrator { name: before.name.to_string() });
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Access keys: made by their owners and by administrators; the secret is shown once and kept as a hash only.
 
 use super::account::{Account, AccountKind, Key, State};
-use super::accounts::is_own;
+use super::accounts::{is_own, keep_an_administrator};
 use super::change::check_revision;
 use super::{field, secrets};
 use crate::access::{InstanceAction, Narrowing};
@@ -136,7 +136,8 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::KeyUnknown`], [`RegistryError::AccountUnknown`]; [`RegistryError::RevisionMismatch`];
-    /// [`RegistryError::FieldInvalid`]; [`RegistryError::Unauthorized`], [`RegistryError::Denied`]; the store's condition.
+    /// [`RegistryError::FieldInvalid`]; [`RegistryError::LastAdministrator`] where nobody else could look after the instance;
+    /// [`RegistryError::Unauthorized`], [`RegistryError::Denied`]; the store's condition.
     pub async fn change_key(
         &self,
         ctx: &Context,
@@ -170,6 +171,7 @@ impl Registry {
             if account == seen.value {
                 return Ok(account);
             }
+            keep_an_administrator(change, &seen.value, Some(&account))?;
             let account = change.put_account(&seen, account)?;
             change.note(&told, action, &target(&name, &id));
             Ok(account)
@@ -198,6 +200,7 @@ impl Registry {
             if account.keys.len() == seen.value.keys.len() {
                 return Err(RegistryError::KeyUnknown { id: id.clone() });
             }
+            keep_an_administrator(change, &seen.value, Some(&account))?;
             change.put_account(&seen, account)?;
             change.forget_use(&id);
             change.note(&told, "key.delete", &target(&name, &id));

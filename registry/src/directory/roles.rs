@@ -49,6 +49,9 @@ impl Registry {
             RoleOn::Registry(registry) => format!("{account}@{registry}"),
         };
         self.authorize_change(ctx, InstanceAction::Manage, Attempt::on_instance(action, &target))?;
+        if let RoleOn::Registry(registry) = &on {
+            self.require_shown(ctx, registry)?;
+        }
         let (told, name) = (ctx.clone(), account.to_owned());
         let changed = self.change(ctx, move |change| {
             let seen = change.account(&name)?;
@@ -85,7 +88,7 @@ impl Registry {
             change.note(&told, &action, &target);
             Ok(account)
         });
-        changed.await.map(Arc::new)
+        changed.await.map(|account| self.seen(ctx, &Arc::new(account)))
     }
 
     /// Lists who has a role in a registry, at most `limit` (and [`DIRECTORY_PAGE_MAX`]), behind the name `after`.
@@ -100,13 +103,14 @@ impl Registry {
         limit: usize,
     ) -> Result<MemberPage> {
         self.authorize_instance(ctx, InstanceAction::Watch)?;
+        self.require_shown(ctx, registry)?;
         let limit = limit.min(DIRECTORY_PAGE_MAX);
         let snapshot = self.directory();
         if snapshot.registry(registry).is_none() {
             return Err(RegistryError::RegistryUnknown { name: registry.to_owned() });
         }
         let role = |account: &Arc<Account>| {
-            account.roles.registries.get(registry).map(|role| (Arc::clone(account), *role))
+            account.roles.registries.get(registry).map(|role| (self.seen(ctx, account), *role))
         };
         let mut members: Vec<_> = snapshot.accounts(after).filter_map(role).take(limit + 1).collect();
         let has_more = members.len() > limit;

@@ -79,8 +79,8 @@ impl Snapshot {
     }
 
     /// Whether an account besides the one of that name can look after the instance.
-    pub(crate) fn has_administrator_besides(&self, name: &str) -> bool {
-        self.accounts.values().any(|account| *account.name != *name && is_administrator(account))
+    pub(crate) fn has_administrator_besides(&self, name: &str, now: UnixMillis) -> bool {
+        self.accounts.values().any(|account| *account.name != *name && is_administrator(account, now))
     }
 
     /// Puts an account in the place of the one of its name.
@@ -117,7 +117,9 @@ impl Snapshot {
     }
 }
 
-/// Whether an account can look after the instance.
-pub(crate) fn is_administrator(account: &Account) -> bool {
-    account.state == State::Enabled && account.roles.instance == Some(Role::Admin)
+/// Whether an account can look after the instance: it may, and has a key to do it with.
+pub(crate) fn is_administrator(account: &Account, now: UnixMillis) -> bool {
+    account.state == State::Enabled
+        && account.roles.instance == Some(Role::Admin)
+        && account.keys.iter().any(|key| key.is_usable(now) && key.narrowing.is_none())
 }

@@ -4,9 +4,9 @@ use crate::world::{World, repo, told};
 use std::sync::Arc;
 use std::time::Duration;
 use strata_registry::{
-    AccountChange, AccountKind, Actions, AuthMode, Context, FIRST_ACCOUNT, Identity, KEYS_MAX, KeyChange,
-    Narrowing, NewAccount, NewKey, NewRegistry, Principal, RegistryChange, RegistryConfig, RegistryError,
-    RegistryKind, Role, RoleOn, Scope, Secret, State, UnixMillis, WhoAmI,
+    AccountChange, AccountKind, Actions, AuditFilter, AuthMode, Context, FIRST_ACCOUNT, Identity, KEYS_MAX,
+    KeyChange, Narrowing, NewAccount, NewKey, NewRegistry, Principal, RegistryChange, RegistryConfig,
+    RegistryError, RegistryKind, Role, RoleOn, Scope, Secret, State, UnixMillis, WhoAmI,
 };
 
 /// Settings with accounts.
@@ -231,6 +231,7 @@ async fn somebody_always_looks_after_the_instance() {
     assert_eq!(told(registry.delete_account(&ctx, FIRST_ACCOUNT, None).await), "CONFLICT");
     assert_eq!(told(demote().await), "CONFLICT");
     registry.create_account(&ctx, person("anna")).await.unwrap();
+    registry.create_key(&ctx, "anna", NewKey::default()).await.unwrap();
     registry.set_role(&ctx, "anna", RoleOn::Instance, Some(Role::Admin), None).await.unwrap();
     registry.change_account(&ctx, "anna", off(), None).await.unwrap();
     assert_eq!(told(demote().await), "CONFLICT", "one who is disabled does not count");
@@ -312,15 +313,15 @@ async fn registries_are_listed_to_those_who_see_them() {
         registry.create_registry(&ctx, new).await.unwrap();
     }
     registry.create_account(&ctx, person("anna")).await.unwrap();
+    let all = Context { scope: Scope::Private, ..ctx.clone() };
     for name in ["a", "c"] {
         registry
-            .set_role(&ctx, "anna", RoleOn::Registry(name.to_owned()), Some(Role::Viewer), None)
+            .set_role(&all, "anna", RoleOn::Registry(name.to_owned()), Some(Role::Viewer), None)
             .await
             .unwrap();
     }
     let public = as_account(&world, "anna");
     let private = Context { scope: Scope::Private, ..public.clone() };
-    let all = Context { scope: Scope::Private, ..ctx.clone() };
     for (ctx, expected) in [(&public, "a b"), (&private, "a b c"), (&ctx, "a b d"), (&all, "a b c d")] {
         let mut names = Vec::new();
         let mut after: Option<String> = None;
@@ -421,4 +422,56 @@ async fn what_is_changed_is_noted() {
     );
     let text = format!("{details:?}");
     assert!(!text.contains(key.secret.expose()) && !text.contains("argon2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_key_of_the_last_administrator_stays() {
+    let world = world();
+    let (registry, ctx) = (&world.registry, as_account(&world, FIRST_ACCOUNT));
+    let first = "the-first-key";
+    let off = KeyChange { state: Some(State::Disabled), ..KeyChange::default() };
+    let end = registry.directory().account(FIRST_ACCOUNT).unwrap().revision;
+    assert_eq!(told(registry.delete_key(&ctx, FIRST_ACCOUNT, first, None).await), "CONFLICT");
+    assert_eq!(told(registry.change_key(&ctx, FIRST_ACCOUNT, first, off.clone(), None).await), "CONFLICT");
+    // Another administrator without a key is none who could help.
+    registry.create_account(&ctx, person("anna")).await.unwrap();
+    registry.set_role(&ctx, "anna", RoleOn::Instance, Some(Role::Admin), None).await.unwrap();
+    let disabled = AccountChange { email: None, state: Some(State::Disabled) };
+    assert_eq!(told(registry.change_account(&ctx, FIRST_ACCOUNT, disabled, None).await), "CONFLICT");
+    assert_eq!(told(registry.delete_account(&ctx, FIRST_ACCOUNT, None).await), "CONFLICT");
+    assert_eq!(registry.directory().account(FIRST_ACCOUNT).unwrap().revision, end, "nothing changed");
+    registry.create_key(&ctx, "anna", NewKey::default()).await.unwrap();
+    registry.change_key(&ctx, FIRST_ACCOUNT, first, off, None).await.unwrap();
+    registry.delete_key(&ctx, FIRST_ACCOUNT, first, None).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_hidden_from_a_listener_is_hidden_from_administration_there() {
+    let world = world();
+    let (registry, public) = (&world.registry, as_account(&world, FIRST_ACCOUNT));
+    let private = Context { scope: Scope::Private, ..public.clone() };
+    let new = NewRegistry { public: false, ..NewRegistry::standard("sec") };
+    registry.create_registry(&private, new).await.unwrap();
+    registry.create_account(&private, person("anna")).await.unwrap();
+    let on = || RoleOn::Registry("sec".to_owned());
+    registry.set_role(&private, "anna", on(), Some(Role::Viewer), None).await.unwrap();
+
+    assert_eq!(told(registry.members(&public, "sec", None, 10).await), "NAME_UNKNOWN");
+    for role in [Some(Role::Admin), None] {
+        assert_eq!(told(registry.set_role(&public, "anna", on(), role, None).await), "NAME_UNKNOWN");
+    }
+    assert!(registry.account(&public, "anna").await.unwrap().roles.registries.is_empty());
+    let page = registry.accounts(&public, None, 10, None).await.unwrap();
+    assert!(page.accounts.iter().all(|account| account.roles.registries.is_empty()));
+    let WhoAmI::Account { account, .. } = registry.whoami(&as_account(&world, "anna")).await.unwrap() else {
+        panic!("an account")
+    };
+    assert!(account.roles.registries.is_empty());
+    let entries = registry.audit(&public, AuditFilter::default(), None, 100).await.unwrap().entries;
+    assert!(!entries.is_empty() && entries.iter().all(|entry| entry.registry() != Some("sec")));
+
+    assert_eq!(registry.members(&private, "sec", None, 10).await.unwrap().members.len(), 1);
+    assert_eq!(registry.account(&private, "anna").await.unwrap().roles.registries.len(), 1);
+    let entries = registry.audit(&private, AuditFilter::default(), None, 100).await.unwrap().entries;
+    assert!(entries.iter().any(|entry| entry.registry() == Some("sec")));
 }

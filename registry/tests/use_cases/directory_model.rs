@@ -90,6 +90,7 @@ impl Model {
         self.accounts
             .values()
             .filter(|account| account.enabled && account.instance == Some(Role::Admin))
+            .filter(|account| account.keys.iter().any(|(_, is_on)| *is_on))
             .count()
     }
 
@@ -424,6 +425,7 @@ async fn the_last_two_administrators_cannot_both_go() {
     let (registry, ctx) = (&world.registry, as_account(&world, FIRST_ACCOUNT));
     for name in ["anna", "bob"] {
         registry.create_account(&ctx, person(name)).await.unwrap();
+        registry.create_key(&ctx, name, NewKey::default()).await.unwrap();
     }
     registry.set_role(&ctx, "anna", RoleOn::Instance, Some(Role::Admin), None).await.unwrap();
     registry.delete_account(&ctx, FIRST_ACCOUNT, None).await.unwrap();
