@@ -32,7 +32,7 @@ pub(super) fn line() -> Result<String, Refusal> {
 /// Asks for a word.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(super) fn ask(question: &str) -> Result<String, Refusal> {
     say(question);
     line()

@@ -20,7 +20,7 @@ pub(super) const PAGE: usize = 1000;
 
 #[derive(Debug, Args)]
 pub(super) struct ServerArguments {
-    /// The server, such as https://registry.example [default: the one that `strata login` keeps a key for, else http://127.0.0.1:5000]
+    /// The server, such as `https://registry.example` [default: the one that `strata login` keeps a key for, else `http://127.0.0.1:5000`]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// Certificates to trust (PEM), for a server with https [default: those of the system]
