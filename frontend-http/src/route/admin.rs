@@ -75,6 +75,10 @@ fn fit(template: &str, path: &str, segments: &[Range<usize>]) -> Option<Paramete
         let here = first.start..last.end;
         let text = path.get(here.clone())?;
         if *part == "{name}" {
+            // A last slash is an empty segment, which no name has.
+            if text.ends_with('/') {
+                return None;
+            }
             parameters.name = here;
         } else if part.starts_with('{') {
             if text.is_empty() || text.contains('/') {
@@ -166,6 +170,7 @@ mod tests {
             ("/api/v1/", PathError::EmptySegment),
             ("/api/v1/nothing", PathError::Unknown),
             ("/api/v1/status/", PathError::Unknown),
+            ("/api/v1/images/a/b/", PathError::Unknown),
             ("/api/v1//status", PathError::EmptySegment),
             ("/api/v1/x/../status", PathError::DotSegment),
             ("/api/v1/x/%2e%2e/status", PathError::DotSegment),
