@@ -3,7 +3,7 @@
 use super::account::{Account, AccountKind, State};
 use super::change::{Change, check_revision};
 use super::field;
-use super::snapshot::is_administrator;
+use super::snapshot::{can_administrate, is_administrator};
 use crate::access::InstanceAction;
 use crate::audit::Attempt;
 use crate::context::{Context, Principal};
@@ -251,9 +251,12 @@ pub(super) fn keep_an_administrator(
     after: Option<&Account>,
 ) -> Result<()> {
     let now = change.batch.at();
-    let is_lost = is_administrator(before, now) && !after.is_some_and(|after| is_administrator(after, now));
+    let can = |account: &Account| can_administrate(account, now);
     // RACE: changes are made one at a time, and the snapshot has all that came before this one.
-    if is_lost && !change.snapshot.has_administrator_besides(&before.name, now) {
+    let is_last = |is_so: &dyn Fn(&Account) -> bool| {
+        is_so(before) && !after.is_some_and(is_so) && !change.snapshot.has_besides(&before.name, is_so)
+    };
+    if is_last(&is_administrator) || is_last(&can) {
         return Err(RegistryError::LastAdministrator { name: before.name.to_string() });
     }
     Ok(())

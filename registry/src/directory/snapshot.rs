@@ -78,9 +78,9 @@ impl Snapshot {
         self.owners.iter().map(|(id, owner)| (id, &*owner.uses))
     }
 
-    /// Whether an account besides the one of that name can look after the instance.
-    pub(crate) fn has_administrator_besides(&self, name: &str, now: UnixMillis) -> bool {
-        self.accounts.values().any(|account| *account.name != *name && is_administrator(account, now))
+    /// Whether an account besides the one of that name is like this.
+    pub(crate) fn has_besides(&self, name: &str, is_so: impl Fn(&Account) -> bool) -> bool {
+        self.accounts.values().any(|account| *account.name != *name && is_so(account))
     }
 
     /// Puts an account in the place of the one of its name.
@@ -117,9 +117,12 @@ impl Snapshot {
     }
 }
 
-/// Whether an account can look after the instance: it may, and has a key to do it with.
-pub(crate) fn is_administrator(account: &Account, now: UnixMillis) -> bool {
-    account.state == State::Enabled
-        && account.roles.instance == Some(Role::Admin)
-        && account.keys.iter().any(|key| key.is_usable(now) && key.narrowing.is_none())
+/// Whether an account may look after the instance.
+pub(crate) fn is_administrator(account: &Account) -> bool {
+    account.state == State::Enabled && account.roles.instance == Some(Role::Admin)
+}
+
+/// Whether it also has a key to do it with.
+pub(crate) fn can_administrate(account: &Account, now: UnixMillis) -> bool {
+    is_administrator(account) && account.keys.iter().any(|key| key.is_usable(now) && key.narrowing.is_none())
 }
