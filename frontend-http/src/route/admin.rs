@@ -30,6 +30,9 @@ pub(super) fn parse(raw: &str) -> Result<Route<'_>, PathError> {
     let mut found =
         admin.filter_map(|endpoint| Some((endpoint, fit(endpoint.template(), &path, &segments)?)));
     let (endpoint, Parameters { name, parent, last }) = found.next().ok_or(PathError::Unknown)?;
+    if path.get(name.clone()).is_some_and(|name| name.ends_with('/')) {
+        return Err(PathError::EmptySegment);
+    }
     Ok(Route { endpoint, path: Cow::Owned(path), name, parent, last })
 }
 
@@ -75,10 +78,6 @@ fn fit(template: &str, path: &str, segments: &[Range<usize>]) -> Option<Paramete
         let here = first.start..last.end;
         let text = path.get(here.clone())?;
         if *part == "{name}" {
-            // A last slash is an empty segment, which no name has.
-            if text.ends_with('/') {
-                return None;
-            }
             parameters.name = here;
         } else if part.starts_with('{') {
             if text.is_empty() || text.contains('/') {
@@ -170,7 +169,7 @@ mod tests {
             ("/api/v1/", PathError::EmptySegment),
             ("/api/v1/nothing", PathError::Unknown),
             ("/api/v1/status/", PathError::Unknown),
-            ("/api/v1/images/a/b/", PathError::Unknown),
+            ("/api/v1/images/a/b/", PathError::EmptySegment),
             ("/api/v1//status", PathError::EmptySegment),
             ("/api/v1/x/../status", PathError::DotSegment),
             ("/api/v1/x/%2e%2e/status", PathError::DotSegment),
