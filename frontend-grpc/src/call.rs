@@ -14,14 +14,14 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::future::Future;
 use std::sync::Arc;
-use strata_registry::{Context, Registry, RepositoryName};
+use strata_registry::{BodyError, Context, Registry, RepositoryName};
 use strata_transport::activity::{InFlight, STREAM_PATIENCE};
 use strata_transport::authorization::Authorization;
 use strata_transport::drain::{Connections, Phase};
 use strata_transport::limits::HttpLimits;
 use strata_types::{Digest, Failure, Reference, ReferenceError, Tag, UploadId};
 use tokio::time::{Instant, sleep_until};
-use tonic::Status;
+use tonic::{Code, Status};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -269,4 +269,14 @@ pub(crate) fn session(text: &str) -> Result<UploadId, Refusal> {
 /// A request that is not of its form.
 pub(crate) fn invalid(field: &'static str, why: &str) -> Refusal {
     Refusal::field(Failure::RequestInvalid, field, why)
+}
+
+/// What becomes of a call whose messages could not be read: where they were cut off or took too long, its client is hardly there to hear it.
+pub(crate) fn cut(status: &Status) -> Refusal {
+    let refusal = match status.code() {
+        Code::DeadlineExceeded => BodyError::TooSlow.into(),
+        Code::Cancelled | Code::Unknown => BodyError::Cut.into(),
+        _ => invalid("part", status.message()),
+    };
+    Refusal { status: status.clone(), ..refusal }
 }

@@ -2,23 +2,37 @@
 
 mod accounts;
 mod audit;
+mod backups;
 mod images;
+mod quarantine;
 mod registries;
 mod store;
 
 use crate::call::{Call, invalid};
 use crate::error::Refusal;
 use crate::proto::registry as v1;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 #[derive(Debug)]
 pub(crate) struct Admin;
 
 /// Each method of the service is a function of one of the modules.
 macro_rules! methods {
-    ($($module:ident { $($method:ident: $request:ident => $response:ident;)+ })+) => {
+    (
+        streams { $($of:ident { $($stream:ident: $part:ident => $end:ident;)+ })+ }
+        $($module:ident { $($method:ident: $request:ident => $response:ident;)+ })+
+    ) => {
         #[tonic::async_trait]
         impl v1::admin_server::Admin for Admin {
+            $($(
+                async fn $stream(
+                    &self,
+                    request: Request<Streaming<v1::$part>>,
+                ) -> Result<Response<v1::$end>, Status> {
+                    let (call, mut messages) = Call::take(request)?;
+                    call.answer($of::$stream(&call, &mut messages)).await
+                }
+            )+)+
             $($(
                 async fn $method(
                     &self,
@@ -33,6 +47,11 @@ macro_rules! methods {
 }
 
 methods! {
+    streams {
+        quarantine {
+            repair_blob: AdminRepairBlobRequest => AdminRepairBlobResponse;
+        }
+    }
     accounts {
         who_am_i: AdminWhoAmIRequest => AdminWhoAmIResponse;
         list_accounts: AdminListAccountsRequest => AdminListAccountsResponse;
@@ -42,6 +61,7 @@ methods! {
         delete_account: AdminDeleteAccountRequest => AdminDeleteAccountResponse;
         set_role: AdminSetRoleRequest => AdminSetRoleResponse;
         list_keys: AdminListKeysRequest => AdminListKeysResponse;
+        get_key: AdminGetKeyRequest => AdminGetKeyResponse;
         create_key: AdminCreateKeyRequest => AdminCreateKeyResponse;
         change_key: AdminChangeKeyRequest => AdminChangeKeyResponse;
         delete_key: AdminDeleteKeyRequest => AdminDeleteKeyResponse;
@@ -69,15 +89,23 @@ methods! {
     audit {
         list_audit: AdminListAuditRequest => AdminListAuditResponse;
     }
+    quarantine {
+        list_quarantine: AdminListQuarantineRequest => AdminListQuarantineResponse;
+        recheck_quarantine: AdminRecheckQuarantineRequest => AdminRecheckQuarantineResponse;
+        discard_blob: AdminDiscardBlobRequest => AdminDiscardBlobResponse;
+    }
+    backups {
+        list_backups: AdminListBackupsRequest => AdminListBackupsResponse;
+        start_backup: AdminStartBackupRequest => AdminStartBackupResponse;
+        renew_backup: AdminRenewBackupRequest => AdminRenewBackupResponse;
+        end_backup: AdminEndBackupRequest => AdminEndBackupResponse;
+    }
     store {
         get_status: AdminGetStatusRequest => AdminGetStatusResponse;
         get_gc: AdminGetGcRequest => AdminGetGcResponse;
         run_gc: AdminRunGcRequest => AdminRunGcResponse;
         get_scrub: AdminGetScrubRequest => AdminGetScrubResponse;
         start_scrub: AdminStartScrubRequest => AdminStartScrubResponse;
-        list_quarantine: AdminListQuarantineRequest => AdminListQuarantineResponse;
-        recheck_quarantine: AdminRecheckQuarantineRequest => AdminRecheckQuarantineResponse;
-        discard_blob: AdminDiscardBlobRequest => AdminDiscardBlobResponse;
         list_deleted: AdminListDeletedRequest => AdminListDeletedResponse;
         restore: AdminRestoreRequest => AdminRestoreResponse;
     }

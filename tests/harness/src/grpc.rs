@@ -3,6 +3,7 @@
 use crate::endpoint::basic;
 use bytes::Bytes;
 use futures_util::Stream;
+use prost::Message as _;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -115,6 +116,34 @@ impl Grpc {
     /// What calls go through, for services that are not of ours.
     pub fn service(&self) -> Shown {
         InterceptedService::new(self.channel.clone(), self.show.clone())
+    }
+
+    /// The names of the methods of a service, as the server itself describes it.
+    pub async fn methods(&self, service: &str) -> Vec<String> {
+        use reflection::server_reflection_request::MessageRequest;
+        use reflection::server_reflection_response::MessageResponse;
+        let mut client = reflection::server_reflection_client::ServerReflectionClient::new(self.service());
+        let message_request = Some(MessageRequest::FileContainingSymbol(service.to_owned()));
+        let asked = reflection::ServerReflectionRequest { host: String::new(), message_request };
+        let answers = client.server_reflection_info(stream::iter([asked])).await;
+        let mut answers = answers.expect("reflection").into_inner();
+        let answer = answers.message().await.expect("an answer").expect("an answer").message_response;
+        let Some(MessageResponse::FileDescriptorResponse(found)) = answer else {
+            panic!("no description of {service}: {answer:?}")
+        };
+        let files = found.file_descriptor_proto.iter().map(|bytes| {
+            prost_types::FileDescriptorProto::decode(bytes.as_slice()).expect("a description of a file")
+        });
+        let of = |file: &prost_types::FileDescriptorProto, name: &str| {
+            format!("{}.{name}", file.package()) == service
+        };
+        files
+            .flat_map(|file| {
+                let services = file.service.iter().filter(|found| of(&file, found.name()));
+                let methods = services.flat_map(|found| found.method.iter());
+                methods.map(|method| method.name().to_owned()).collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     /// `strata.registry.v1.Blobs`

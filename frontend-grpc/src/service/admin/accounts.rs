@@ -189,6 +189,16 @@ pub(super) async fn list_keys(
     Ok(v1::AdminListKeysResponse { keys: keys.into_iter().map(access_key).collect() })
 }
 
+pub(super) async fn get_key(
+    call: &Call,
+    asked: v1::AdminGetKeyRequest,
+) -> Result<v1::AdminGetKeyResponse, Refusal> {
+    let keys = call.registry().keys(&call.context, &asked.account).await?;
+    let found = keys.into_iter().find(|status| *status.key.id == *asked.key);
+    let found = found.ok_or(registry::RegistryError::KeyUnknown { id: asked.key })?;
+    Ok(v1::AdminGetKeyResponse { key: Some(access_key(found)) })
+}
+
 pub(super) async fn create_key(
     call: &Call,
     asked: v1::AdminCreateKeyRequest,

@@ -1,12 +1,12 @@
-//! The store itself: how it is, what is collected, what is damaged, what was deleted.
+//! The store itself: how it is, what is collected, what was deleted.
 
 use super::{limit, number, some};
-use crate::call::{Call, digest};
+use crate::call::Call;
 use crate::error::Refusal;
 use crate::proto::registry as v1;
 use std::collections::HashMap;
 use strata_registry as registry;
-use strata_registry::{Health, Rechecked};
+use strata_registry::Health;
 use strata_types::Reference;
 
 /// Most removals that a plan lists.
@@ -146,63 +146,6 @@ pub(super) async fn start_scrub(
 ) -> Result<v1::AdminStartScrubResponse, Refusal> {
     let round = call.registry().scrub_start(&call.context, asked.rate).await?;
     Ok(v1::AdminStartScrubResponse { round })
-}
-
-pub(super) async fn list_quarantine(
-    call: &Call,
-    asked: v1::AdminListQuarantineRequest,
-) -> Result<v1::AdminListQuarantineResponse, Refusal> {
-    let after = some(&asked.page_token).map(digest).transpose()?;
-    let limit = limit(asked.page_size).min(registry::DELETIONS_MAX);
-    // One more than asked for tells whether there are more.
-    let registry = call.registry();
-    let mut found = registry.quarantined(&call.context, after.as_ref(), limit.saturating_add(1)).await?;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|blob| blob.digest.to_string());
-    let blob = |blob: registry::QuarantinedBlob| {
-        let quarantine = blob.stored.quarantine?;
-        Some(v1::QuarantinedBlob {
-            digest: blob.digest.to_string(),
-            size: blob.stored.record.size,
-            since_millis: quarantine.at.0,
-            damage: quarantine.damage.as_str().to_owned(),
-            repositories: blob.repositories.iter().map(ToString::to_string).collect(),
-            repositories_total: blob.total as u64,
-        })
-    };
-    Ok(v1::AdminListQuarantineResponse {
-        blobs: found.into_iter().filter_map(blob).collect(),
-        next_page_token: next.unwrap_or_default(),
-    })
-}
-
-pub(super) async fn recheck_quarantine(
-    call: &Call,
-    asked: v1::AdminRecheckQuarantineRequest,
-) -> Result<v1::AdminRecheckQuarantineResponse, Refusal> {
-    let mut answer = v1::AdminRecheckQuarantineResponse::default();
-    let Some(text) = some(&asked.digest) else {
-        let tally = call.registry().recheck_quarantine(&call.context).await?;
-        let registry::RecheckTally { released, damaged, unreadable } = tally;
-        return Ok(v1::AdminRecheckQuarantineResponse { released, damaged, unreadable });
-    };
-    match call.registry().recheck_blob(&call.context, &digest(text)?).await? {
-        Rechecked::Released => answer.released = 1,
-        Rechecked::Damaged { .. } => answer.damaged = 1,
-        Rechecked::Unreadable { .. } => answer.unreadable = 1,
-        // Sound, and not in quarantine any more.
-        _ => {}
-    }
-    Ok(answer)
-}
-
-pub(super) async fn discard_blob(
-    call: &Call,
-    asked: v1::AdminDiscardBlobRequest,
-) -> Result<v1::AdminDiscardBlobResponse, Refusal> {
-    call.registry().discard_blob(&call.context, &digest(&asked.digest)?).await?;
-    Ok(v1::AdminDiscardBlobResponse {})
 }
 
 fn deletion(deletion: registry::Deletion) -> v1::Deletion {

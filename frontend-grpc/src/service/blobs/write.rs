@@ -1,6 +1,6 @@
 //! `Write`: messages become the body of an upload.
 
-use crate::call::{Call, digest, invalid, session};
+use crate::call::{Call, cut, digest, invalid, session};
 use crate::error::Refusal;
 use crate::proto::registry as v1;
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use strata_registry::{BodyError, ChunkRange};
 use strata_types::{Digest, ErrorCode, RepositoryName, UploadId};
-use tonic::{Code, Streaming};
+use tonic::Streaming;
 use v1::blobs_write_request::Part;
 
 /// Takes all messages of a call, in the order of the protocol.
@@ -163,14 +163,4 @@ impl Stream for Messages<'_> {
             }
         }
     }
-}
-
-/// What becomes of a call whose messages could not be read: where they were cut off or took too long, its client is hardly there to hear it.
-fn cut(status: &tonic::Status) -> Refusal {
-    let refusal = match status.code() {
-        Code::DeadlineExceeded => BodyError::TooSlow.into(),
-        Code::Cancelled | Code::Unknown => BodyError::Cut.into(),
-        _ => invalid("part", status.message()),
-    };
-    Refusal { status: status.clone(), ..refusal }
 }
