@@ -137,6 +137,16 @@ fn a_manifest_put_here_is_got_there() {
                 (content.as_slice(), done.digest.as_str())
             );
         }
+        // Without a tag, as what is found by its subject.
+        let subject = format!(
+            r#""layers":[],"subject":{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":{}}}}}"#,
+            done.digest,
+            content.len()
+        );
+        let text = String::from_utf8(content.clone()).unwrap();
+        let about = text.replace(r#""layers":[]}"#, &subject).into_bytes();
+        let done = put(&grpc, about.clone(), &[]).await;
+        assert_eq!((done.digest, done.subject, done.tags), (sha256(&about), sha256(&content), vec![]));
         let asked =
             v1::TagsListRequest { repository: REPOSITORY.into(), page_size: 1, page_token: String::new() };
         let page = grpc.tags().list(asked).await.expect("a page").into_inner();

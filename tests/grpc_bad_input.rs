@@ -178,7 +178,7 @@ fn what_is_too_large_is_refused_and_the_connection_goes_on() {
         let outcome = refusal(grpc.manifests().put(asked(2, 100_000)).await);
         assert_eq!(outcome, (Code::InvalidArgument, "TOO_LARGE".to_owned()));
         let outcome = refusal(grpc.manifests().put(asked(2, 0)).await);
-        assert_eq!(outcome, (Code::InvalidArgument, "REQUEST_INVALID".to_owned()));
+        assert_eq!(outcome, (Code::InvalidArgument, "MANIFEST_INVALID".to_owned()));
         grpc.write(start(&sha256(&large)), &large, 1 << 20).await.expect("in smaller pieces it is taken");
     });
 }

@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 #[derive(Debug)]
 pub(crate) struct Manifests;
 
-/// What a push of a manifest is, as the service layer takes it.
+/// What a push of a manifest under a digest or a tag is, as the service layer takes it.
 fn put(asked: v1::ManifestsPutRequest) -> Result<PutManifest, Refusal> {
     if asked.tags.len() > TAGS_PER_PUT_MAX {
         return Err(RegistryError::TooManyTags { sent: asked.tags.len(), max: TAGS_PER_PUT_MAX }.into());
@@ -28,13 +28,18 @@ fn put(asked: v1::ManifestsPutRequest) -> Result<PutManifest, Refusal> {
     let reference = match (asked.digest.is_empty(), tags.is_empty()) {
         (false, _) => Reference::Digest(digest(&asked.digest)?),
         (true, false) => Reference::Tag(tags.remove(0)),
-        (true, true) => return Err(invalid("digest", "a manifest is stored under a digest, a tag, or both")),
+        (true, true) => return Err(invalid("digest", "there is neither a digest nor a tag")),
     };
     let content_type = (!asked.media_type.is_empty()).then_some(asked.media_type);
     Ok(PutManifest { reference, tags, content_type, bytes: asked.content })
 }
 
-/// A push with expectations: a publishing of one manifest.
+/// Whether it takes more than a push under a digest or a tag.
+fn is_published(asked: &v1::ManifestsPutRequest) -> bool {
+    !asked.expected_tags.is_empty() || (asked.digest.is_empty() && asked.tags.is_empty())
+}
+
+/// A push with expectations, or under nothing but the digest that its bytes have: a publishing of one manifest.
 fn publish(asked: v1::ManifestsPutRequest, repository: RepositoryName) -> Result<Publish, Refusal> {
     let sent = asked.tags.len().saturating_add(asked.expected_tags.len());
     if sent > TAGS_PER_PUT_MAX {
@@ -175,12 +180,18 @@ impl v1::manifests_server::Manifests for Manifests {
         let (call, asked) = Call::take(request)?;
         call.answer(async {
             let repository = call.repository(&asked.repository)?;
-            if !asked.expected_tags.is_empty() {
-                let tags = asked.tags.iter().chain(asked.expected_tags.iter().map(|tag| &tag.tag));
-                let tags = tags.cloned().collect();
+            if is_published(&asked) {
+                let mut tags: Vec<String> = Vec::new();
+                for tag in asked.tags.iter().chain(asked.expected_tags.iter().map(|tag| &tag.tag)) {
+                    if !tags.contains(tag) {
+                        tags.push(tag.clone());
+                    }
+                }
                 let done = call.registry().publish(&call.context, publish(asked, repository)?).await?;
                 let digest = done.manifests.first().map(ToString::to_string).unwrap_or_default();
-                return Ok(v1::ManifestsPutResponse { digest, subject: String::new(), tags });
+                let subject = done.subjects.first().and_then(Option::as_ref);
+                let subject = subject.map(ToString::to_string).unwrap_or_default();
+                return Ok(v1::ManifestsPutResponse { digest, subject, tags });
             }
             let put = put(asked)?;
             let first = match &put.reference {

@@ -61,6 +61,8 @@ pub struct Publish {
 pub struct Published {
     /// The digests of the manifests, in the order in which they were given.
     pub manifests: Vec<Digest>,
+    /// What each of them is about, in the same order.
+    pub subjects: Vec<Option<Digest>>,
     /// The numbers of the first and the last event that tell about it; 0 where nothing was published.
     pub events: (u64, u64),
 }
@@ -92,9 +94,10 @@ impl Registry {
             self.told(ctx, attempt(repository, *action), self.authorize(ctx, *action, repository))?;
         }
         let weight = bound(&publish)?;
-        let (pushes, digests) = away_if_heavy(weight, move || prepare(publish)).await?;
+        let (pushes, told) = away_if_heavy(weight, move || prepare(publish)).await?;
+        let (manifests, subjects) = told.into_iter().unzip();
         if pushes.manifests.is_empty() && pushes.tags.is_empty() {
-            return Ok(Published { manifests: digests, events: (0, 0) });
+            return Ok(Published { manifests, subjects, events: (0, 0) });
         }
         let committed = self.commit_manifests(ctx, pushes).await;
         let committed = match asked.first_key_value() {
@@ -103,7 +106,7 @@ impl Registry {
         };
         let first = committed.first_event.unwrap_or_default();
         let last = (first + committed.events).saturating_sub(1);
-        Ok(Published { manifests: digests, events: (first, last) })
+        Ok(Published { manifests, subjects, events: (first, last) })
     }
 }
 
@@ -144,9 +147,13 @@ fn bound(publish: &Publish) -> Result<usize> {
     Ok(weight)
 }
 
-/// Validates every manifest and brings all of it into an order in which nothing comes before what it names.
-fn prepare(publish: Publish) -> Result<(Pushes, Vec<Digest>)> {
-    let mut digests = Vec::with_capacity(publish.manifests.len());
+/// The digest of a manifest, and what it is about.
+type Told = (Digest, Option<Digest>);
+
+/// Validates every manifest and brings all of it into an order in which nothing comes before what it names. Tells the digest and the subject of
+/// each as well, in the order in which they were given.
+fn prepare(publish: Publish) -> Result<(Pushes, Vec<Told>)> {
+    let mut told = Vec::with_capacity(publish.manifests.len());
     let mut expected: BTreeMap<(RepositoryName, Tag), (Digest, TagExpectation)> = BTreeMap::new();
     let mut expect = |repository: &RepositoryName, tag: Tag, digest, expectation| {
         let twice = || RegistryError::TagTwice { repository: repository.clone(), tag: tag.clone() };
@@ -167,7 +174,7 @@ fn prepare(publish: Publish) -> Result<(Pushes, Vec<Digest>)> {
         for (tag, expectation) in tags {
             expect(&repository, tag, digest, expectation)?;
         }
-        digests.push(digest);
+        told.push((digest, push.put.subject.as_ref().map(|(subject, _)| *subject)));
         let place = (repository, digest);
         // The same manifest twice is one, with the tags of both.
         if let Some(before) = found.remove(&place) {
@@ -190,7 +197,7 @@ fn prepare(publish: Publish) -> Result<(Pushes, Vec<Digest>)> {
     let manifests = sorted(found, &order);
     let repositories = repositories(&manifests, &tags);
     let pushes = Pushes { manifests, tags, expected: expected.collect(), repositories };
-    Ok((pushes, digests))
+    Ok((pushes, told))
 }
 
 /// What is named before what names it, else as it came. There are no cycles: no digest can be found of bytes that hold it.
