@@ -231,8 +231,8 @@ fn a_feed_ends_when_its_key_is_taken_away() {
             page.events.iter().all(|event| event.account.is_empty() && event.key.is_empty()),
             "who is not told"
         );
+        // Nothing else happens then.
         assert_eq!(admin.delete(format!("/api/v1/accounts/mira/keys/{id}")).status / 100, 2);
-        write(&registry.grpc_admin(), REPOSITORY, b"not told").await;
         let ended = loop {
             match tokio::time::timeout(Duration::from_secs(30), feed.message()).await.expect("in time") {
                 Ok(Some(page)) => assert!(page.events.is_empty(), "{page:?}"),

@@ -6,13 +6,17 @@ use crate::proto::registry as v1;
 use futures_util::{Stream, stream};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use strata_registry::{Context, EventFilter, EventPage, FeedEvent};
+use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 /// Events of one message.
 const PAGE: usize = 256;
 /// Most names in a filter.
 const FILTER_MAX: usize = 1000;
+/// How often somebody who waits is asked for anew where nothing happens.
+const ASKED_AGAIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(crate) struct Events;
@@ -111,11 +115,17 @@ impl Follower {
     async fn page(&mut self) -> Result<EventPage, Refusal> {
         loop {
             let registry = self.call.registry();
-            if self.step == Step::Wait {
-                registry.events_beyond(self.cursor).await?;
-            }
+            let is_woken = self.step != Step::Wait
+                || match timeout(ASKED_AGAIN, registry.events_beyond(self.cursor)).await {
+                    Ok(beyond) => beyond.map(|()| true)?,
+                    Err(_) => false,
+                };
             // Asked each time: what was taken away meanwhile is gone with the next page.
+            // RACE: the event that tells of it may be there before it counts, and the end of a token is no event. So asked without an event too.
             let ctx: Context = self.call.ask_again().await?;
+            if !is_woken {
+                continue;
+            }
             let found = registry.events(&ctx, &self.filter, self.cursor, PAGE).await?;
             if self.step == Step::First || !found.events.is_empty() || found.cursor > self.cursor {
                 return Ok(found);
