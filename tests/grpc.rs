@@ -189,16 +189,29 @@ fn tools_find_services_by_reflection_and_health_by_name() {
     run(async {
         let grpc = registry.grpc();
         let mut client = reflection::server_reflection_client::ServerReflectionClient::new(grpc.service());
-        let message_request = Some(MessageRequest::ListServices(String::new()));
-        let asked = reflection::ServerReflectionRequest { host: String::new(), message_request };
+        let ask =
+            |asked| reflection::ServerReflectionRequest { host: String::new(), message_request: Some(asked) };
+        let details = MessageRequest::FileContainingSymbol("google.rpc.PreconditionFailure".into());
+        let asked = [MessageRequest::ListServices(String::new()), details].map(ask);
         let mut answers =
-            client.server_reflection_info(stream::iter([asked])).await.expect("open").into_inner();
+            client.server_reflection_info(stream::iter(asked)).await.expect("open").into_inner();
         let answer = answers.message().await.expect("an answer").expect("an answer").message_response;
         let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("no list: {answer:?}") };
         let names: Vec<String> = list.service.into_iter().map(|service| service.name).collect();
-        for service in ["strata.registry.v1.Blobs", "strata.registry.v1.Manifests", "grpc.health.v1.Health"] {
+        for service in [
+            "strata.registry.v1.Blobs",
+            "strata.registry.v1.Manifests",
+            "grpc.health.v1.Health",
+            "grpc.reflection.v1.ServerReflection",
+            "grpc.reflection.v1alpha.ServerReflection",
+        ] {
             assert!(names.iter().any(|name| name == service), "{service} is not in {names:?}");
         }
+        let answer = answers.message().await.expect("an answer").expect("an answer").message_response;
+        assert!(
+            matches!(answer, Some(MessageResponse::FileDescriptorResponse(_))),
+            "what the details of errors are: {answer:?}"
+        );
         let mut health = health::health_client::HealthClient::new(grpc.service());
         let check = |service: &str| health::HealthCheckRequest { service: service.to_owned() };
         let status = health.check(check("strata.registry.v1.Blobs")).await.expect("known").into_inner();
