@@ -14,6 +14,11 @@ use super::value::{Raw, Value};
 pub(crate) trait Place: Setting {
     /// The setting that holds them.
     const TABLE: &str;
+
+    /// Who is expected to reach it where nothing says so.
+    fn scope(&self) -> ListenerScope {
+        ListenerScope::Public
+    }
 }
 
 impl Place for SocketAddr {
@@ -22,6 +27,14 @@ impl Place for SocketAddr {
 
 impl Place for Address {
     const TABLE: &str = "grpc.listener";
+
+    /// Whoever reaches a socket is on this machine.
+    fn scope(&self) -> ListenerScope {
+        match self {
+            Address::Tcp(_) => ListenerScope::Public,
+            Address::Unix(_) => ListenerScope::Private,
+        }
+    }
 }
 
 /// The names that a table of a listener may hold.
@@ -89,8 +102,8 @@ fn read_one<A: Place>(part: &Value) -> Result<Listener<A>, Vec<Refusal>> {
         refusals.extend(why.into_iter().map(|why| at(line, format!("{name}: {}", why.message))));
     };
     let scope = match table.get("scope") {
-        Some(value) => ListenerScope::read(value).map_err(|why| keep("scope", why, value.line)).ok(),
-        None => Some(ListenerScope::Public),
+        Some(value) => ListenerScope::read(value).map_err(|why| keep("scope", why, value.line)).ok().map(Some),
+        None => Some(None),
     };
     let address = if let Some(value) = table.get("address") {
         A::read(value).map_err(|why| keep("address", why, value.line)).ok()
@@ -119,7 +132,10 @@ fn read_one<A: Place>(part: &Value) -> Result<Listener<A>, Vec<Refusal>> {
         _ => certificate.zip(key).map(|(certificate, key)| TlsFiles { certificate, key }),
     };
     match address.zip(scope) {
-        Some((address, scope)) if refusals.is_empty() => Ok(Listener { address, tls, scope }),
+        Some((address, scope)) if refusals.is_empty() => {
+            let scope = scope.unwrap_or_else(|| address.scope());
+            Ok(Listener { address, tls, scope })
+        }
         _ => Err(refusals),
     }
 }
@@ -131,7 +147,7 @@ fn one_toml<A: Place>(listener: &Listener<A>) -> String {
         parts.push(format!("certificate = {}", quoted(&tls.certificate.to_string_lossy())));
         parts.push(format!("key = {}", quoted(&tls.key.to_string_lossy())));
     }
-    if listener.scope != ListenerScope::Public {
+    if listener.scope != listener.address.scope() {
         parts.extend(listener.scope.toml().map(|scope| format!("scope = {scope}")));
     }
     format!("{{ {} }}", parts.join(", "))

@@ -216,9 +216,9 @@ settings! {
         /// `"private"`.
         scope: ListenerScope = "public";
         /// Further addresses, as `[[http.listener]]`: tables with `address`, which may be a Unix socket, `certificate` and `key` for TLS,
-        /// and `scope`.
+        /// and `scope`, which of a Unix socket is `"private"` where nothing else is said.
         listener: Vec<Listener<Address>> = "",
-            example "[{ address = \"unix:/run/strata/grpc.sock\", scope = \"private\" }]";
+            example "[{ address = \"unix:/run/strata/grpc.sock\" }]";
         /// Permissions of Unix sockets.
         socket_mode: FileMode = "0600";
         /// Connections of all listeners together. At the limit idle ones are closed, then new ones wait until one ends.

@@ -222,7 +222,8 @@ fn grpc_listens_as_http_does_and_at_sockets() {
     let table = "[[grpc.listener]]\naddress = \"unix:/s\"\n";
     for (file, expected, is_written) in [
         ("", "127.0.0.1:5001", false),
-        (table, "unix:/s", true),
+        (table, "unix:/s+private", true),
+        ("[[grpc.listener]]\naddress = \"unix:/s\"\nscope = \"public\"\n", "unix:/s", true),
         ("[grpc]\nlisten = [\"127.0.0.1:1\", \"unix:/s\"]\n", "127.0.0.1:1 unix:/s+private", true),
         ("[grpc]\ncertificate = \"c\"\nkey = \"k\"\n", "127.0.0.1:5001+tls", false),
         ("[grpc]\nlisten = \"off\"\n", "", true),
