@@ -29,7 +29,7 @@ test: ## everything CI proves: unit, capability, crash, conformance, clients, a 
 	@dev/test
 
 .PHONY: check
-check: ## fmt, clippy, rustdoc, cargo-deny, tidy, the lock file of the fuzzer
+check: ## fmt, clippy, rustdoc, cargo-deny, tidy, the lock file of the fuzzer, buf on the protocol's files
 	@dev/setup build
 	$(ENVIRONMENT)
 	cargo fmt --all -- --check
@@ -38,6 +38,7 @@ check: ## fmt, clippy, rustdoc, cargo-deny, tidy, the lock file of the fuzzer
 	cargo test --release --locked --test tidy
 	cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null || { echo 'fuzz/Cargo.lock is behind: cargo update --workspace --manifest-path fuzz/Cargo.toml' >&2; exit 1; }
 	dev/deny
+	dev/protos
 
 .PHONY: docs
 docs: ## writes the generated parts of docs/ again
@@ -51,7 +52,7 @@ conformance: build ## the public OCI conformance suites against the real server
 	dev/conformance
 
 .PHONY: clients
-clients: build ## docker, podman, buildah, skopeo, ctr, helm, oras, cosign, crane, regctl against the real server
+clients: build ## docker, podman, buildah, skopeo, ctr, helm, oras, cosign, crane, regctl, grpcurl, Python against the real server
 	@$(ENVIRONMENT)
 	dev/clients/run
 

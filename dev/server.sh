@@ -4,8 +4,10 @@
 strata_bin="${STRATA_BIN:-${CARGO_TARGET_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/target}/release/strata}"
 server_pid=''
 server_address=''
+server_grpc=''
 
-# server_start DATA LOG [FLAG…]: starts it on a free loopback port and waits until it listens. Sets server_address (HOST:PORT).
+# server_start DATA LOG [FLAG…]: starts it on free loopback ports and waits until it listens. Sets server_address (HOST:PORT), and server_grpc where
+# it answers gRPC in the clear. STRATA_GRPC_LISTEN, a flag or a file of settings may say something else of gRPC.
 server_start() {
   local data=$1 log=$2 line waited=0
   shift 2
@@ -13,7 +15,9 @@ server_start() {
     echo "no binary at $strata_bin: run \`cargo build --release\` first, or name one in STRATA_BIN" >&2
     return 1
   }
-  "$strata_bin" serve --listen 127.0.0.1:0 --data "$data" "$@" >"$log.out" 2>"$log" &
+  # What an earlier server said is no longer true.
+  rm -f "$log.out"
+  STRATA_GRPC_LISTEN=${STRATA_GRPC_LISTEN-127.0.0.1:0} "$strata_bin" serve --listen 127.0.0.1:0 --data "$data" "$@" >"$log.out" 2>"$log" &
   server_pid=$!
   until line=$(grep -s -m 1 -o 'listening on http://[^ ]*' "$log.out"); do
     if ! kill -0 "$server_pid" 2>/dev/null || [ "$waited" -ge 300 ]; then
@@ -27,6 +31,10 @@ server_start() {
   done
   # shellcheck disable=SC2034  # read by the scripts that source this
   server_address=${line#listening on http://}
+  # Said with the line before, in one breath.
+  line=$(grep -m 1 -o 'listening on grpc://[^ ]*' "$log.out" || true)
+  # shellcheck disable=SC2034  # read by the scripts that source this
+  server_grpc=${line#listening on grpc://}
 }
 
 # server_stop: SIGTERM, and SIGKILL when it has not drained within 20 s. Fails when it had to be killed or left with an error.

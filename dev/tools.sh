@@ -16,6 +16,8 @@ helm3   v3.22.0  helm.sh/helm/v3/cmd/helm
 helm4   v4.3.1   helm.sh/helm/v4/cmd/helm
 cosign2 v2.6.5   github.com/sigstore/cosign/v2/cmd/cosign
 cosign3 v3.1.3   github.com/sigstore/cosign/v3/cmd/cosign
+grpcurl v1.9.4   github.com/fullstorydev/grpcurl/cmd/grpcurl
+buf     v1.75.0  github.com/bufbuild/buf/cmd/buf
 conformance 967efdc079b91785ad18c77cc4f8991a47feefbf github.com/opencontainers/distribution-spec/conformance
 distribution v3.1.1 github.com/distribution/distribution/v3/cmd/registry
 zot     v2.1.20  zotregistry.dev/zot/v2/cmd/zot
@@ -26,6 +28,11 @@ zb      v2.1.20  zotregistry.dev/zot/v2/cmd/zb
 # the second is an older state of the same suite (68 of its 79 specs), for module proxies that lack the first.
 legacy_module=github.com/opencontainers/distribution-spec/conformance
 legacy_versions='v0.0.0-20250123160558-a139cc423184 v0.0.0-20230516164017-7fcdf80f3c8b'
+
+# What a Python client of gRPC is made with: protoc, the run time, what reads the details of a status. All of it pinned, also what these need.
+python_grpc_version=1.85.1
+python_grpc_pins="grpcio==$python_grpc_version grpcio-tools==$python_grpc_version grpcio-status==$python_grpc_version
+  googleapis-common-protos==1.76.0 protobuf==7.36.2 setuptools==84.2.1 typing_extensions==4.16.0"
 
 tools_say() { printf '%s\n' "$*" >&2; }
 
@@ -105,6 +112,34 @@ tool_build() {
     [ "$name" = "$wanted" ] || continue
     compile "$package" "$version" "$path" go build || return 1
   done <<<"$tools_table"
+}
+
+# python_grpc_path: prints the path of the Python that has all of python_grpc_pins; fails when it is not there.
+python_grpc_path() {
+  local path="$tools_cache/python-grpc-$python_grpc_version/bin/python"
+  printf '%s\n' "$path"
+  [ -x "$path" ]
+}
+
+# python_grpc_build: makes a virtual environment for it unless it is there. It works wherever it lies, as only its `python` is ever called.
+python_grpc_build() {
+  local path work started=$SECONDS
+  path=$(python_grpc_path) && return 0
+  mkdir -p "$tools_cache"
+  work=$(mktemp -d "$tools_cache/python.XXXXXX")
+  tools_say "installing Python's grpcio-tools $python_grpc_version"
+  # shellcheck disable=SC2086  # a list of words
+  if ! { python3 -m venv "$work" && "$work/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: $python_grpc_pins; } \
+    >"$work/log" 2>&1; then
+    tail -n 4 "$work/log" >&2
+    rm -rf "$work"
+    tools_say "could not install Python's grpcio-tools $python_grpc_version"
+    return 1
+  fi
+  rm -rf "$(dirname "$(dirname "$path")")"
+  chmod 755 "$work"
+  mv "$work" "$(dirname "$(dirname "$path")")"
+  tools_say "installed grpcio-tools in $((SECONDS - started)) s"
 }
 
 # legacy_suite_build: builds the ginkgo suite as a test binary, the newest version that the module proxy has.

@@ -4,12 +4,13 @@
 #   REGISTRY  HOST:PORT of the open server  FIXTURES  the folder that dev/clients/fixtures filled
 #   WORK      a folder of the client's own  RESULTS   the file that takes one word per check
 #   ACCOUNTS_REGISTRY, ACCOUNTS_ADMIN         HOST:PORT of the server with accounts, ID:SECRET of its administrator's key
+#   GRPC, ACCOUNTS_GRPC       where the two answer gRPC
 set -euo pipefail
 clients_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=../tools.sh
 . "$clients_dir/../tools.sh"
 client=$(basename "$0")
-: "${REGISTRY:?}" "${ACCOUNTS_REGISTRY:?}" "${ACCOUNTS_ADMIN:?}" "${FIXTURES:?}" "${WORK:?}" "${RESULTS:?}"
+: "${REGISTRY:?}" "${GRPC:?}" "${ACCOUNTS_REGISTRY:?}" "${ACCOUNTS_GRPC:?}" "${ACCOUNTS_ADMIN:?}" "${FIXTURES:?}" "${WORK:?}" "${RESULTS:?}"
 cut_address=''
 
 # check NAME COMMAND…: runs it in a subshell that stops at the first error; prints the verdict, and what was said when it failed.

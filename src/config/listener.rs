@@ -102,7 +102,9 @@ fn read_one<A: Place>(part: &Value) -> Result<Listener<A>, Vec<Refusal>> {
         refusals.extend(why.into_iter().map(|why| at(line, format!("{name}: {}", why.message))));
     };
     let scope = match table.get("scope") {
-        Some(value) => ListenerScope::read(value).map_err(|why| keep("scope", why, value.line)).ok().map(Some),
+        Some(value) => {
+            ListenerScope::read(value).map_err(|why| keep("scope", why, value.line)).ok().map(Some)
+        }
         None => Some(None),
     };
     let address = if let Some(value) = table.get("address") {
