@@ -6,6 +6,38 @@ use crate::registry::{Registry, Result};
 use strata_engine::meta::{Batch, Held};
 use strata_types::{Digest, RepositoryName};
 
+/// How many bytes one upload may hold, so that one of unknown length does not fill the disk before its commit finds it too large.
+#[derive(Debug, Clone)]
+pub(crate) struct Room {
+    most: u64,
+    /// The registry with the quota, its limit and what it held when the upload was admitted, both in bytes.
+    quota: Option<(String, u64, u64)>,
+}
+
+impl Room {
+    /// No quota.
+    pub(crate) const ENDLESS: Self = Self { most: u64::MAX, quota: None };
+
+    /// How many bytes may still come of an upload that holds so many.
+    pub(crate) const fn left(&self, held: u64) -> u64 {
+        self.most.saturating_sub(held)
+    }
+
+    /// Refuses an upload of so many bytes.
+    ///
+    /// # Errors
+    /// [`Room::exceeded`].
+    pub(crate) fn admit(&self, bytes: u64) -> Result<()> {
+        if bytes > self.most { Err(self.exceeded()) } else { Ok(()) }
+    }
+
+    /// What one is told who sends more.
+    pub(crate) fn exceeded(&self) -> RegistryError {
+        let (registry, limit, used) = self.quota.clone().unwrap_or_default();
+        RegistryError::QuotaExceeded { registry, limit, used }
+    }
+}
+
 impl Registry {
     /// The most bytes that the registry of a repository may hold.
     fn quota(&self, repository: &RepositoryName) -> Option<u64> {
@@ -13,34 +45,34 @@ impl Registry {
     }
 
     /// Refuses an upload for which there is no room: the registry is full, or would be more than that with a blob of as many bytes as are
-    /// announced, unless it holds that blob already.
+    /// announced, unless it holds that blob already. Tells how much may come of one that announced less than it sends.
     pub(crate) fn admit_upload(
         &self,
         repository: &RepositoryName,
         announced: Option<(&Digest, u64)>,
-    ) -> Result<()> {
-        let Some(limit) = self.quota(repository) else { return Ok(()) };
+    ) -> Result<Room> {
+        let Some(limit) = self.quota(repository) else { return Ok(Room::ENDLESS) };
         let (view, registry) = (self.view()?, repository.registry());
         if let Some((digest, _)) = announced
             && view.registry_holds(registry, Held::Blob, digest).map_err(RegistryError::store)?
         {
-            return Ok(());
+            return Ok(Room::ENDLESS);
         }
         let used = view.usage(registry).map_err(RegistryError::store)?.unique_bytes;
+        let free = limit.saturating_sub(used);
+        let most = if announced.is_some() { free } else { limit };
+        let room = Room { most, quota: Some((registry.to_owned(), limit, used)) };
         let wanted = announced.map_or(0, |(_, bytes)| bytes);
-        if used >= limit || used.saturating_add(wanted) > limit {
-            return Err(RegistryError::QuotaExceeded { registry: registry.to_owned(), limit, used });
-        }
-        Ok(())
+        if free == 0 || wanted > free { Err(room.exceeded()) } else { Ok(room) }
     }
 
-    /// Refuses to take an upload of so many bytes that no registry with this quota has room for, even one that is empty. Whether there is room
-    /// for less is known only when the digest is: the registry may hold it already.
-    pub(crate) fn admit_length(&self, repository: &RepositoryName, bytes: u64) -> Result<()> {
-        let Some(limit) = self.quota(repository).filter(|limit| bytes > *limit) else { return Ok(()) };
+    /// How much an upload without a digest may hold: what the registry could hold if it were empty. Whether there is room for less is known only
+    /// when the digest is: the registry may hold it already.
+    pub(crate) fn room(&self, repository: &RepositoryName) -> Result<Room> {
+        let Some(limit) = self.quota(repository) else { return Ok(Room::ENDLESS) };
         let registry = repository.registry();
         let used = self.view()?.usage(registry).map_err(RegistryError::store)?.unique_bytes;
-        Err(RegistryError::QuotaExceeded { registry: registry.to_owned(), limit, used })
+        Ok(Room { most: limit, quota: Some((registry.to_owned(), limit, used)) })
     }
 
     /// Lets a batch fail that would take the registry of a repository above its quota.
@@ -142,6 +174,48 @@ mod tests {
         assert!(is_exceeded(&more), "{more:?}");
         let stands = registry.upload_status(&ctx(), &to, &session.id).await.unwrap();
         assert_eq!(stands.offset, 6000, "the session is as it was");
+        registry.engine().close();
+    }
+
+    /// A body that never ends, as chunked ones of unknown length may.
+    fn flood() -> impl crate::upload::UploadBody {
+        stream::repeat_with(|| Ok::<_, BodyError>(Bytes::from_static(&[7; 4000])))
+    }
+
+    #[tokio::test]
+    async fn a_body_without_a_length_is_cut_where_the_quota_ends() {
+        let (registry, _directory) = limited();
+        let to = name("hy/box");
+        let session = registry.start_upload(&ctx(), &to, Algorithm::Sha256).await.unwrap();
+        for range in [None, Some(ChunkRange { start: Some(QUOTA), len: None })] {
+            let more = registry.append_upload(&ctx(), &to, &session.id, range, flood()).await;
+            assert!(is_exceeded(&more), "{more:?}");
+            let stands = registry.upload_status(&ctx(), &to, &session.id).await.unwrap();
+            assert_eq!(stands.offset, QUOTA, "what came stays, and it is no more than the quota");
+        }
+        push(&registry, "hy/box", 1, 10_000).await.unwrap();
+        let absent = content(2, 501).1;
+        let put = registry.put_blob(&ctx(), &to, &absent, None, flood()).await;
+        assert!(is_exceeded(&put), "{put:?}");
+        assert_eq!(used(&registry).unique_bytes, 10_000);
+        registry.engine().close();
+    }
+
+    #[tokio::test]
+    async fn an_ingest_takes_no_more_than_the_quota() {
+        let (registry, _directory) = limited();
+        push(&registry, "hy/box", 1, 10_000).await.unwrap();
+        let space = registry.content_space(Some("hy")).unwrap();
+        let absent = content(2, 501).1;
+        for (expected, most) in [(None, 10_500), (Some(&absent), 500)] {
+            let mut writer = registry.open_ingest(&ctx(), &space, "layer", 0, expected).await.unwrap();
+            let written = writer.write(0, Bytes::from(vec![7; most])).await.unwrap();
+            let beyond = writer.write(written, Bytes::from_static(b"x")).await;
+            assert!(is_exceeded(&beyond), "{beyond:?}");
+            assert_eq!(writer.status().offset, most as u64, "the ingest is as it was");
+            writer.suspend().await.unwrap();
+            registry.abort_ingest(&ctx(), &space, "layer").await.unwrap();
+        }
         registry.engine().close();
     }
 

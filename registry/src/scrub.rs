@@ -5,8 +5,9 @@ use crate::access::InstanceAction;
 use crate::audit::Attempt;
 use crate::context::Context;
 use crate::error::RegistryError;
+use crate::quota::Room;
 use crate::registry::{Registry, Result, away};
-use crate::upload::{UploadBody, receive_whole};
+use crate::upload::{Sent, UploadBody, receive_whole};
 use strata_engine::meta::{Batch, GcItem, StoredBlob};
 use strata_engine::quarantine::Rechecked;
 use strata_engine::scrub::ScrubStatus;
@@ -165,7 +166,8 @@ impl Registry {
             batch.queue_gc(&GcItem::Blob { digest: *digest });
             Ok(())
         };
-        receive_whole(self, ctx, digest, declared, body, queue).await?;
+        let sent = Sent { body, declared, room: Room::ENDLESS };
+        receive_whole(self, ctx, digest, sent, queue).await?;
         Ok(true)
     }
 }

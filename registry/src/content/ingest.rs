@@ -117,14 +117,14 @@ impl Registry {
         {
             return Err(RegistryError::ContentExists { digest: *digest });
         }
-        self.admit_upload(repository, expected.map(|digest| (digest, total)))?;
+        let room = self.admit_upload(repository, expected.map(|digest| (digest, total)))?;
         let claim = IngestClaim {
             reference: reference.to_owned(),
             total,
             expected: expected.copied(),
             started_at: None,
         };
-        ContentWriter::open(self, ctx, repository, claim).await
+        ContentWriter::open(self, ctx, repository, claim, room).await
     }
 
     /// Tells where an ingest stands.

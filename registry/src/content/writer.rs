@@ -8,6 +8,7 @@ use crate::access::Action;
 use crate::audit::Attempt;
 use crate::context::Context;
 use crate::error::RegistryError;
+use crate::quota::Room;
 use crate::registry::{Registry, Result};
 use bytes::Bytes;
 use std::pin::pin;
@@ -26,6 +27,7 @@ pub struct ContentWriter {
     ctx: Context,
     repository: RepositoryName,
     claim: IngestClaim,
+    room: Room,
     status: IngestStatus,
     /// `None` only once it was used up.
     writer: Option<UploadWriter>,
@@ -46,6 +48,7 @@ impl ContentWriter {
         ctx: &Context,
         repository: &RepositoryName,
         claim: IngestClaim,
+        room: Room,
     ) -> Result<Self> {
         let opened = registry.engine().open_ingest(repository, &claim).await;
         let (status, writer) = opened.map_err(|error| of_ingest(error, &claim.reference))?;
@@ -55,6 +58,7 @@ impl ContentWriter {
             repository: repository.clone(),
             status: status.into(),
             claim,
+            room,
             writer: Some(writer),
         })
     }
@@ -106,13 +110,16 @@ impl ContentWriter {
     /// Takes bytes at an offset: at the one where it stands, or at 0, which drops what it holds. Returns where it stands then.
     ///
     /// # Errors
-    /// [`RegistryError::ChunkOutOfOrder`]; [`RegistryError::IngestUnknown`] where it was given up meanwhile; the store's condition.
+    /// [`RegistryError::ChunkOutOfOrder`] and [`RegistryError::QuotaExceeded`], which leave the ingest as it is;
+    /// [`RegistryError::IngestUnknown`] where it was given up meanwhile; the store's condition.
     pub async fn write(&mut self, offset: u64, bytes: Bytes) -> Result<u64> {
         let stands = self.writer()?.offset();
-        if offset == 0 && stands > 0 {
-            self.begin_anew().await?;
-        } else if offset != stands {
+        if offset != 0 && offset != stands {
             return Err(RegistryError::ChunkOutOfOrder { start: offset, offset: stands });
+        }
+        self.room.admit(offset.saturating_add(bytes.len() as u64))?;
+        if offset < stands {
+            self.begin_anew().await?;
         }
         let written = if bytes.is_empty() { Ok(()) } else { self.writer()?.write(bytes).await };
         written.map_err(|error| self.of(error))?;

@@ -6,4 +6,4 @@ mod whole;
 
 pub use receive::{Piece, UploadBody};
 pub use session::{ChunkRange, UploadStatus};
-pub(crate) use whole::receive_whole;
+pub(crate) use whole::{Sent, receive_whole};

@@ -1,6 +1,7 @@
 //! From a request's body into an upload.
 
 use crate::error::{BodyError, RegistryError};
+use crate::quota::Room;
 use bytes::Bytes;
 use futures_core::Stream;
 use std::future::poll_fn;
@@ -62,36 +63,46 @@ impl<S: Stream<Item = Result<Bytes, BodyError>> + Send> UploadBody for S {
     }
 }
 
-/// Writes the body to the upload. Where a length is declared, not a byte beyond it is written.
+/// Writes the body to the upload. Not a byte beyond the declared length is written, nor one for which there is no room.
 pub(super) async fn receive(
     writer: &mut UploadWriter,
     body: impl UploadBody,
     declared: Option<u64>,
+    room: &Room,
 ) -> Result<(), Interrupted> {
     let mut body = pin!(body);
     let mut received = 0_u64;
+    let room_for = room.left(writer.offset());
+    let most = declared.map_or(room_for, |declared| declared.min(room_for));
+    let beyond = || match declared {
+        Some(declared) if declared == most => longer(declared),
+        _ => Interrupted::Body(room.exceeded()),
+    };
     while let Some(piece) = next(writer, body.as_mut()).await? {
-        let room = declared.map_or(u64::MAX, |declared| declared - received);
+        let left = most - received;
         match piece.map_err(|error| Interrupted::Body(error.into()))? {
             Piece::Bytes(mut chunk) => {
-                let beyond = chunk.len() as u64 > room;
-                if beyond {
-                    chunk.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+                let is_beyond = chunk.len() as u64 > left;
+                if is_beyond {
+                    chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
                 }
                 received += chunk.len() as u64;
                 if !chunk.is_empty() {
                     writer.write(chunk).await.map_err(Interrupted::Store)?;
                 }
-                if let (true, Some(declared)) = (beyond, declared) {
-                    return Err(longer(declared));
+                if is_beyond {
+                    return Err(beyond());
+                }
+            }
+            Piece::Readable if left == 0 => {
+                let is_more = body.as_mut().read(&mut [0]);
+                if is_more.map_err(|error| Interrupted::Body(error.into()))? > 0 {
+                    return Err(beyond());
                 }
             }
             Piece::Readable => {
-                if let (0, Some(declared)) = (room, declared) {
-                    return Err(longer(declared));
-                }
                 let memory = writer.space().await.map_err(Interrupted::Store)?;
-                let len = memory.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+                let len = memory.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                 let count = body.as_mut().read(memory.get_mut(..len).unwrap_or_default());
                 let count = count.map_err(|error| Interrupted::Body(error.into()))?;
                 received += count as u64;

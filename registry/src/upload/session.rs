@@ -47,7 +47,7 @@ impl Registry {
     ) -> Result<UploadStatus> {
         let admitted =
             self.authorize(ctx, Action::Push, repository).and_then(|()| self.admit_upload(repository, None));
-        self.told(ctx, pushing(repository), admitted)?;
+        self.told(ctx, pushing(repository), admitted.map(drop))?;
         let status = self.engine().start_upload(repository, algorithm).await.map_err(RegistryError::store)?;
         Ok(status.into())
     }
@@ -163,14 +163,20 @@ impl Registry {
             return Err(RegistryError::ChunkOutOfOrder { start, offset });
         }
         let len = range.and_then(|range| range.len);
-        if let Err(error) = self.admit_length(repository, offset.saturating_add(len.unwrap_or(0))) {
-            suspend(writer).await;
-            return Err(error);
-        }
+        let room = self.room(repository);
+        let admitted =
+            room.and_then(|room| room.admit(offset.saturating_add(len.unwrap_or(0))).map(|()| room));
+        let room = match admitted {
+            Ok(room) => room,
+            Err(error) => {
+                suspend(writer).await;
+                return Err(error);
+            }
+        };
         if let Some(len) = len {
             writer.expect(len);
         }
-        match receive(&mut writer, body, len).await {
+        match receive(&mut writer, body, len, &room).await {
             Ok(()) => Ok(writer),
             Err(Interrupted::Body(error)) => {
                 suspend(writer).await;

@@ -5,6 +5,7 @@ use super::session::pushing;
 use crate::access::Action;
 use crate::context::Context;
 use crate::error::{BodyError, RegistryError};
+use crate::quota::Room;
 use crate::registry::{Registry, Result};
 use strata_engine::EngineError;
 use strata_engine::meta::Batch;
@@ -39,13 +40,13 @@ impl Registry {
         body: impl UploadBody,
     ) -> Result<Digest> {
         self.authorize(ctx, Action::Push, repository)?;
-        self.admit_upload(repository, Some((digest, declared.unwrap_or(0))))?;
+        let room = self.admit_upload(repository, Some((digest, declared.unwrap_or(0))))?;
         let link = |batch: &mut Batch| {
             let admitted = self.admit(ctx, Action::Push, batch, repository)?;
             batch.link_blob(repository, digest);
             Ok(admitted)
         };
-        let received = receive_whole(self, ctx, digest, declared, body, link).await;
+        let received = receive_whole(self, ctx, digest, Sent { body, declared, room }, link).await;
         let admitted = received.map_err(|error| self.lost(ctx, repository, error))?;
         self.admitted(admitted);
         self.counters().blobs_pushed.add(1);
@@ -53,17 +54,24 @@ impl Registry {
     }
 }
 
+/// A body, the length that its request announced, and how much of it may come.
+pub(crate) struct Sent<B> {
+    pub(crate) body: B,
+    pub(crate) declared: Option<u64>,
+    pub(crate) room: Room,
+}
+
 /// Stores the body as a blob, and commits what `fill` says together with it.
 pub(crate) async fn receive_whole<T>(
     registry: &Registry,
     ctx: &Context,
     digest: &Digest,
-    declared: Option<u64>,
-    body: impl UploadBody,
+    sent: Sent<impl UploadBody>,
     fill: impl FnOnce(&mut Batch) -> Result<T>,
 ) -> Result<T> {
+    let Sent { body, declared, room } = sent;
     let mut writer = registry.engine().ingest(digest.algorithm(), declared).map_err(of_ingest)?;
-    receive(&mut writer, body, declared).await.map_err(|interrupted| match interrupted {
+    receive(&mut writer, body, declared, &room).await.map_err(|interrupted| match interrupted {
         Interrupted::Body(error) => error,
         Interrupted::Store(error) => of_ingest(error),
     })?;
