@@ -70,7 +70,9 @@ impl Registry {
                             roles.registries.insert(registry.clone(), role);
                         }
                         None => {
-                            roles.registries.remove(registry);
+                            if roles.registries.remove(registry).is_none() {
+                                change.registry(registry)?;
+                            }
                         }
                     }
                     format!("{name}@{registry}")

@@ -255,10 +255,10 @@ async fn step(world: World, model: &mut Model, step: &Step) -> World {
                     account.roles.insert(REGISTRIES[g].to_owned(), role);
                     Ok(())
                 }
-                None => {
-                    account.roles.remove(REGISTRIES[g]);
-                    Ok(())
-                }
+                None => match account.roles.remove(REGISTRIES[g]) {
+                    None if !is_there => Err("NAME_UNKNOWN"),
+                    _ => Ok(()),
+                },
             });
             assert_eq!(word(outcome).map(drop), expected);
         }
