@@ -7,43 +7,8 @@
     reason = "a failed expectation is a failed test"
 )]
 
-use serde_json::Value;
-use strata_harness::{ADMIN, Endpoint, Request, Response, TestRegistry, basic, registry};
-
-const FORM: &str = "application/x-www-form-urlencoded";
-
-/// The challenge of an answer that let nobody in.
-#[track_caller]
-fn challenge(response: Response) -> String {
-    response.expect_error(401, "UNAUTHORIZED").header("www-authenticate").expect("a challenge").to_owned()
-}
-
-fn realm(endpoint: Endpoint) -> String {
-    format!("http://{}/token", endpoint.address)
-}
-
-/// The document of a token.
-#[track_caller]
-fn document(response: &Response) -> Value {
-    assert_eq!(response.status, 200, "{response:?}");
-    assert_eq!(response.header("cache-control"), Some("no-store"));
-    response.json()
-}
-
-fn text(document: &Value, name: &str) -> String {
-    document[name].as_str().unwrap_or_else(|| panic!("{name} of {document}")).to_owned()
-}
-
-/// A token for these scopes, for whoever the endpoint is.
-#[track_caller]
-fn token(endpoint: Endpoint, scopes: &[&str]) -> String {
-    let scopes: Vec<String> = scopes.iter().map(|scope| format!("&scope={scope}")).collect();
-    text(&document(&endpoint.get(format!("/token?service=strata{}", scopes.concat()))), "token")
-}
-
-fn post(endpoint: Endpoint, form: &str) -> Response {
-    endpoint.send(&Request::post("/token").header("content-type", FORM).body(form.to_owned()))
-}
+use strata_harness::login::{challenge, document, post, realm, text, token};
+use strata_harness::{ADMIN, Request, TestRegistry, basic, registry};
 
 /// Secrets that the server has hashed so far.
 fn hashed(registry: &TestRegistry) -> u64 {

@@ -7,46 +7,11 @@
     reason = "a failed expectation is a failed test"
 )]
 
-use serde_json::Value;
+use strata_harness::login::{challenge, document, post, realm, text, token};
 use strata_harness::random::noise;
-use strata_harness::{Endpoint, Request, Response, registry};
+use strata_harness::{Request, registry};
 
 const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
-
-const FORM: &str = "application/x-www-form-urlencoded";
-
-/// The challenge of an answer that let nobody in.
-#[track_caller]
-fn challenge(response: Response) -> String {
-    response.expect_error(401, "UNAUTHORIZED").header("www-authenticate").expect("a challenge").to_owned()
-}
-
-fn realm(endpoint: Endpoint) -> String {
-    format!("http://{}/token", endpoint.address)
-}
-
-/// The document of a token.
-#[track_caller]
-fn document(response: &Response) -> Value {
-    assert_eq!(response.status, 200, "{response:?}");
-    assert_eq!(response.header("cache-control"), Some("no-store"));
-    response.json()
-}
-
-fn text(document: &Value, name: &str) -> String {
-    document[name].as_str().unwrap_or_else(|| panic!("{name} of {document}")).to_owned()
-}
-
-/// A token for these scopes, for whoever the endpoint is.
-#[track_caller]
-fn token(endpoint: Endpoint, scopes: &[&str]) -> String {
-    let scopes: Vec<String> = scopes.iter().map(|scope| format!("&scope={scope}")).collect();
-    text(&document(&endpoint.get(format!("/token?service=strata{}", scopes.concat()))), "token")
-}
-
-fn post(endpoint: Endpoint, form: &str) -> Response {
-    endpoint.send(&Request::post("/token").header("content-type", FORM).body(form.to_owned()))
-}
 
 #[test]
 fn clients_are_told_where_tokens_are() {

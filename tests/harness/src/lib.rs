@@ -24,6 +24,7 @@ pub mod http1;
 pub mod http2;
 pub mod image;
 pub mod ledger;
+pub mod login;
 pub mod message;
 pub mod mixed;
 pub mod operator;
