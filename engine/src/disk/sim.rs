@@ -448,7 +448,7 @@ impl DiskFile for SimFile {
     }
 
     fn begin(&self, request: Request) -> Result<(), Request> {
-        let begun = self.disk.lock().begun.clone();
+        let begun = self.disk.lock().begun.as_ref().and_then(Begun::sender);
         let Some(begun) = begun else { return Err(request) };
         begun.send((self.clone(), request)).map_err(|refused| refused.0.1)
     }

@@ -5,19 +5,47 @@ use super::{SimDisk, SimFile};
 use crate::disk::request::{Request, Work};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
 
-/// Takes the requests of one disk to the thread that does them.
-pub(super) type Begun = Sender<(SimFile, Request)>;
+/// The thread that does the requests of one disk. Ends with it: a disk that is gone has left nothing behind.
+#[derive(Debug)]
+pub(super) struct Begun {
+    /// `None` only while it is dropped.
+    sender: Option<Sender<(SimFile, Request)>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Begun {
+    fn start() -> Self {
+        let (sender, queue) = channel();
+        let thread = std::thread::spawn(move || work(&queue));
+        Self { sender: Some(sender), thread: Some(thread) }
+    }
+
+    /// Takes requests to the thread.
+    pub(super) fn sender(&self) -> Option<Sender<(SimFile, Request)>> {
+        self.sender.clone()
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        drop(self.sender.take());
+        // The last handle may be the one of the last request, which the thread itself lets go.
+        let ended = self.thread.take().filter(|thread| thread.thread().id() != std::thread::current().id());
+        if let Some(thread) = ended {
+            // A request that panics is caught there.
+            let _ = thread.join();
+        }
+    }
+}
 
 impl SimDisk {
     /// Whether requests can be begun from now on, which [`DiskFile::begin`](crate::disk::DiskFile::begin) refuses else.
     pub fn set_begins(&self, begins: bool) {
-        let begun = begins.then(|| {
-            let (sender, queue) = channel();
-            std::thread::spawn(move || work(&queue));
-            sender
-        });
-        self.lock().begun = begun;
+        let before = std::mem::replace(&mut self.lock().begun, begins.then(Begun::start));
+        // Not under the lock, which the requests that are still to be done need.
+        drop(before);
     }
 }
 
