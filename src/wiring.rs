@@ -22,6 +22,7 @@ use crate::config::{
 use crate::first_admin;
 use crate::log::Log;
 use crate::shutdown::{self, Stop};
+use strata_transport::log_text::chain;
 
 mod grpc;
 
@@ -79,17 +80,6 @@ impl fmt::Display for ServeError {
 }
 
 impl std::error::Error for ServeError {}
-
-/// The error and all its sources, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let _ = write!(text, ": {error}");
-        source = error.source();
-    }
-    text
-}
 
 /// What to do about an error of opening, where the error does not say so itself.
 fn advice(error: &EngineError) -> &'static str {

@@ -4,9 +4,9 @@
 
 use serde_json::Value;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 use strata_registry::{BodyError, RegistryError};
+use strata_transport::log_text::chain;
 use strata_types::{
     DigestError, ErrorCode, Failure, NameError, Outcome, Reference, ReferenceError, TagError, UploadIdError,
 };
@@ -221,18 +221,6 @@ fn add_details(error: &RegistryError, details: &mut ErrorDetails) {
         }
         _ => {}
     }
-}
-
-/// The error and all its sources, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        // Writing to a String cannot fail.
-        let _ = write!(text, ": {error}");
-        source = error.source();
-    }
-    text
 }
 
 impl From<strata_transport::memory::Full> for Refusal {

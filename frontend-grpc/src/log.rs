@@ -10,10 +10,9 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use strata_registry::RepositoryName;
+use strata_transport::log_text::{escape, printable};
 use tonic::Code;
 
-/// Most characters of a client's text that are logged.
-const TEXT_MAX: usize = 160;
 /// Stands for a call without an answer.
 const NONE: i32 = -1;
 
@@ -142,29 +141,9 @@ impl Drop for CallLog {
     }
 }
 
-/// The text with everything but printable ASCII replaced, cut to what a line can bear.
-fn printable(text: &[u8]) -> Box<str> {
-    text.iter().take(TEXT_MAX).map(|b| if matches!(b, b' '..=b'~') { char::from(*b) } else { '?' }).collect()
-}
-
-/// A message with its control characters escaped. Messages can hold what a client sent.
-fn escape(text: &str) -> String {
-    const MESSAGE_MAX: usize = 1000;
-    text.chars()
-        .take(MESSAGE_MAX)
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_stays_one_line() {
-        assert_eq!(&*printable(b"grpc/1\r\ncode=OK \x1b[31m\xff"), "grpc/1??code=OK ?[31m?");
-        assert_eq!(escape("a\nb\u{1b}ü"), "a\\nb\\u{1b}ü");
-    }
 
     #[test]
     fn counts_an_answer_that_never_came() {

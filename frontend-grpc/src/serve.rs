@@ -17,7 +17,7 @@ use strata_transport::error::ListenError;
 use strata_transport::listener::{self, Listener, ListenerConfig};
 use strata_transport::metrics::ListenerMetrics;
 use strata_transport::spawn::{spawn, spawn_scoped};
-use strata_transport::tls::Tls;
+use strata_transport::tls::{Tls, watch_certificates};
 
 /// What is spoken inside TLS.
 const PROTOCOLS: [&[u8]; 1] = [b"h2"];
@@ -131,27 +131,11 @@ impl Server {
         }
     }
 
-    /// Reads certificates again when their files have changed. `None` where there are none to look after.
-    fn watch_certificates(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        let every = self.calls.limits.certificate_check?;
-        let listening: Vec<Arc<Tls>> =
-            self.listeners.iter().filter_map(|bound| bound.tls().cloned()).collect();
-        (!listening.is_empty()).then_some(async move {
-            loop {
-                tokio::time::sleep(every).await;
-                for tls in &listening {
-                    let tls = Arc::clone(tls);
-                    // A look that fails is made again; nobody waits for it.
-                    let _ = tokio::task::spawn_blocking(move || tls.follow()).await;
-                }
-            }
-        })
-    }
-
     /// Serves until `shutdown` is ready. Then stops accepting, ends idle connections and calls that only wait at once, and the others
     /// when they are done, but not later than the limit `drain`.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> DrainReport {
-        let watch = self.watch_certificates();
+        let certificates = self.listeners.iter().filter_map(|bound| bound.tls().cloned());
+        let watch = watch_certificates(certificates.collect(), self.calls.limits.certificate_check);
         let Self { listeners, calls } = self;
         let watching = watch.map(spawn_scoped);
         let accepting: Vec<_> =

@@ -11,8 +11,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use strata_registry::{BodyError, Challenge, RegistryError};
+use strata_transport::log_text::chain;
 use strata_types::{
     DigestError, ErrorCode, Failure, NameError, Outcome, ReferenceError, TagError, UploadIdError,
 };
@@ -197,18 +197,6 @@ impl From<BodyError> for Refusal {
     fn from(error: BodyError) -> Self {
         RegistryError::from(error).into()
     }
-}
-
-/// The error and all its sources, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        // Writing to a String cannot fail.
-        let _ = write!(text, ": {error}");
-        source = error.source();
-    }
-    text
 }
 
 impl From<crate::memory::Full> for Refusal {

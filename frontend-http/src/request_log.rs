@@ -12,9 +12,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
-
-/// Most characters of a client's text that are logged.
-const TEXT_MAX: usize = 160;
+use strata_transport::log_text::{escape, printable};
 
 /// A request from its head to the last byte of its answer. Logged when dropped.
 #[derive(Debug)]
@@ -173,31 +171,9 @@ impl Drop for RequestLog {
     }
 }
 
-/// The text with everything but printable ASCII replaced, cut to what a line can bear.
-fn printable(text: &[u8]) -> Box<str> {
-    text.iter().take(TEXT_MAX).map(|b| if matches!(b, b' '..=b'~') { char::from(*b) } else { '?' }).collect()
-}
-
-/// A message with its control characters escaped. Messages can hold what a client sent.
-fn escape(text: &str) -> String {
-    const MESSAGE_MAX: usize = 1000;
-    text.chars()
-        .take(MESSAGE_MAX)
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_stays_one_line() {
-        assert_eq!(&*printable(b"docker/28\r\nstatus=200 \x1b[31m\xff"), "docker/28??status=200 ?[31m?");
-        assert_eq!(printable(&[b'a'; 500]).len(), TEXT_MAX);
-        assert_eq!(escape("a\nb\u{1b}ü"), "a\\nb\\u{1b}ü");
-        assert_eq!(escape(&"x".repeat(5000)).len(), 1000);
-    }
 
     #[test]
     fn counts_an_answer_that_never_came() {

@@ -17,6 +17,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use strata_transport::error::ListenError;
+use strata_transport::tls::watch_certificates;
 use strata_types::FastPath;
 
 /// What answers requests.
@@ -113,27 +114,11 @@ impl<H: Handler> Server<H> {
         }
     }
 
-    /// Reads certificates again when their files have changed. `None` where there are none to look after.
-    fn watch_certificates(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        let every = self.shared.limits.certificate_check?;
-        let listening = self.listeners.iter().filter_map(|listener| listener.tls.clone());
-        let listening: Vec<Arc<Tls>> = listening.collect();
-        (!listening.is_empty()).then_some(async move {
-            loop {
-                tokio::time::sleep(every).await;
-                for tls in &listening {
-                    let tls = Arc::clone(tls);
-                    // A look that fails is made again; nobody waits for it.
-                    let _ = tokio::task::spawn_blocking(move || tls.follow()).await;
-                }
-            }
-        })
-    }
-
     /// Serves until `shutdown` is ready. Then stops accepting, ends idle connections at once and the others when their
     /// requests are done, but not later than the limit `drain`.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> DrainReport {
-        let watch = self.watch_certificates();
+        let certificates = self.listeners.iter().filter_map(|listener| listener.tls.clone());
+        let watch = watch_certificates(certificates.collect(), self.shared.limits.certificate_check);
         let Self { listeners, shared } = self;
         let watching = watch.map(spawn_scoped);
         let accepting: Vec<_> = listeners

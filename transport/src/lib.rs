@@ -16,6 +16,7 @@ pub mod frame_meter;
 pub mod intake;
 pub mod limits;
 pub mod listener;
+pub mod log_text;
 pub mod memory;
 pub mod metrics;
 pub mod overseer;

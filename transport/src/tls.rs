@@ -12,7 +12,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio_rustls::TlsAcceptor;
 
 /// The files that a TLS listener proves its identity with.
@@ -106,6 +106,24 @@ impl Tls {
             Err(error) => tracing::warn!(%error, "a certificate has changed; the old one stays in use"),
         }
     }
+}
+
+/// Reads certificates again when their files have changed, looking so often, for ever. `None` where there is nothing to look after.
+pub fn watch_certificates(
+    all: Vec<Arc<Tls>>,
+    every: Option<Duration>,
+) -> Option<impl Future<Output = ()> + Send + 'static> {
+    let every = every.filter(|_| !all.is_empty())?;
+    Some(async move {
+        loop {
+            tokio::time::sleep(every).await;
+            for tls in &all {
+                let tls = Arc::clone(tls);
+                // A look that fails is made again; nobody waits for it.
+                let _ = tokio::task::spawn_blocking(move || tls.follow()).await;
+            }
+        }
+    })
 }
 
 impl ResolvesServerCert for Certificates {
