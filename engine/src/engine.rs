@@ -320,6 +320,7 @@ impl Engine {
         digests: &[Digest],
     ) -> Result<Vec<Option<Linked>>, EngineError> {
         let store = self.store();
+        let (freshness, moment) = (store.meta.freshness(), self.moment());
         let view = store.view()?;
         let promises = !store.config.gc.grace.is_zero();
         let ahead = store.now().after(LOOSE_NOTE_AHEAD);
@@ -343,10 +344,14 @@ impl Engine {
             found.push(linked);
         }
         if has_loose {
-            // RACE: a removal that was over before the note shows from here on.
+            // RACE: a removal that was over before the note shows from here on. What nothing has written since the first look need not be
+            // looked at again.
             let view = store.view()?;
             for (digest, linked) in digests.iter().zip(&mut found) {
-                if *linked == Some(Linked::Loose) && view.link(repository, digest)?.is_none() {
+                if *linked == Some(Linked::Loose)
+                    && !freshness.proof(moment, &[meta::key::link(repository, digest)]).holds()
+                    && view.link(repository, digest)?.is_none()
+                {
                     *linked = None;
                 }
             }

@@ -4,7 +4,6 @@ use crate::access::Action;
 use crate::context::Context;
 use crate::error::RegistryError;
 use crate::registry::{Registry, Result, away};
-use strata_engine::Linked;
 use strata_engine::meta::View;
 use strata_types::{Digest, RepositoryName};
 
@@ -43,14 +42,20 @@ impl Registry {
         away(move || registry.read_sizes(&repository, &digests)).await
     }
 
+    /// Looks them up in the order of their rows: what is beside each other there is near in memory and on the disk, too.
     fn read_sizes(&self, repository: &RepositoryName, digests: &[Digest]) -> Result<Vec<Option<u64>>> {
-        let found = self.engine().find_links(repository, digests).map_err(RegistryError::store)?;
-        let view = self.view()?;
-        let size = |(digest, linked): (&Digest, Option<Linked>)| {
+        let mut sorted: Vec<(Digest, usize)> = digests.iter().copied().zip(0..).collect();
+        sorted.sort_unstable();
+        let (asked, places): (Vec<Digest>, Vec<usize>) = sorted.into_iter().unzip();
+        let found = self.engine().find_links(repository, &asked).map_err(RegistryError::store)?;
+        let (view, mut sizes) = (self.view()?, vec![None; digests.len()]);
+        for ((digest, place), linked) in asked.iter().zip(places).zip(found) {
             let blob = if linked.is_some() { view.blob(digest).map_err(RegistryError::store)? } else { None };
-            Ok(blob.map(|blob| blob.size))
-        };
-        digests.iter().zip(found).map(size).collect()
+            if let Some(size) = sizes.get_mut(place) {
+                *size = blob.map(|blob| blob.size);
+            }
+        }
+        Ok(sizes)
     }
 
     /// Whether the repository has these, be they blobs or manifests.
