@@ -44,7 +44,10 @@ const EDGES: [(&str, &[&str]); 10] = [
     // The harness sees what a client sees: values and sockets.
     ("strata-harness", &["strata-types"]),
     // Proofs run use cases and parsers on simulated ports.
-    ("strata-proof", &["strata-types", "strata-engine", "strata-registry", "strata-frontend-http"]),
+    (
+        "strata-proof",
+        &["strata-types", "strata-engine", "strata-registry", "strata-frontend-http", "strata-frontend-grpc"],
+    ),
     // Benches measure single layers and the whole.
     (
         "strata-benches",

@@ -1,6 +1,7 @@
 //! One call, from its head to its service and back: who asks, until when, and what is said of it in the log.
 
 use crate::app::App;
+use crate::config::GrpcConfig;
 use crate::connection::ConnectionInfo;
 use crate::deadline;
 use crate::error::Refusal;
@@ -8,10 +9,13 @@ use crate::log::{Begun, CallLog};
 use crate::request::{RequestBody, message_max};
 use crate::response::{Ending, ResponseBody, note_code};
 use crate::service::Services;
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
 use hyper::body::Incoming;
+use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 use strata_registry::{BodyError, Context, Registry, RepositoryName};
@@ -27,9 +31,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the calls of a server have in common.
 #[derive(Debug)]
-pub(crate) struct Calls {
+pub(crate) struct Calls<B = Incoming> {
     pub(crate) app: Arc<App>,
-    pub(crate) services: Services,
+    pub(crate) services: Services<B>,
     pub(crate) limits: HttpLimits,
     pub(crate) connections: Connections,
 }
@@ -45,12 +49,27 @@ pub(crate) struct Call {
     authorization: Option<HeaderValue>,
 }
 
-impl Calls {
+impl<B> Calls<B>
+where
+    B: Body<Data = Bytes, Error: Display> + Send + Unpin + 'static,
+{
+    /// Calls of these services.
+    pub(crate) fn new(
+        registry: Registry,
+        config: &GrpcConfig,
+        services: impl FnOnce(&Arc<App>) -> Services<B>,
+    ) -> Self {
+        let app = Arc::new(App::new(registry, config));
+        let services = services(&app);
+        let connections = Connections::new(config.limits.connections_max);
+        Self { app, services, limits: config.limits.clone(), connections }
+    }
+
     /// Answers one call. Every error is an answer. Dropped when the client goes away.
     pub(crate) async fn answer(
         self: Arc<Self>,
         connection: Arc<ConnectionInfo>,
-        request: Request<Incoming>,
+        request: Request<B>,
         mut in_flight: InFlight,
     ) -> Response<ResponseBody> {
         let (parts, incoming) = request.into_parts();
@@ -97,7 +116,7 @@ impl Calls {
     async fn serve(
         &self,
         parts: Parts,
-        body: RequestBody,
+        body: RequestBody<B>,
         mut context: Context,
         log: &Arc<CallLog>,
     ) -> Response<tonic::body::Body> {

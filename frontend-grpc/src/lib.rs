@@ -6,6 +6,7 @@
 
 mod app;
 mod call;
+mod caller;
 mod config;
 mod connection;
 mod deadline;
@@ -19,6 +20,7 @@ mod serve;
 mod service;
 mod unix;
 
+pub use caller::{Caller, Messages, Outcome};
 pub use config::{GrpcConfig, GrpcListener, default_limits};
 pub use error::status_name;
 pub use metrics::Metrics;

@@ -105,6 +105,11 @@ impl Metrics {
         MethodId(self.by_path.get(path).copied().unwrap_or_default())
     }
 
+    /// The paths of all methods that are served.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.by_path.keys().map(String::as_str)
+    }
+
     /// Its service and name.
     pub(crate) fn name(&self, method: MethodId) -> (&str, &str) {
         let found = self.methods.get(method.0);

@@ -6,6 +6,7 @@ use crate::log::CallLog;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use std::fmt::Display;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -30,10 +31,10 @@ pub(crate) fn message_max(path: &str) -> usize {
 /// Whether it is compressed (1 byte), length (4 bytes).
 const PREFIX: usize = 5;
 
-/// What a client sends.
+/// What a client sends: over a connection, unless it is said otherwise.
 #[derive(Debug)]
-pub(crate) struct RequestBody {
-    incoming: Incoming,
+pub(crate) struct RequestBody<B = Incoming> {
+    incoming: B,
     app: Arc<App>,
     log: Arc<CallLog>,
     stall: Duration,
@@ -45,9 +46,9 @@ pub(crate) struct RequestBody {
     room: Room,
 }
 
-impl RequestBody {
+impl<B> RequestBody<B> {
     pub(crate) fn new(
-        incoming: Incoming,
+        incoming: B,
         app: Arc<App>,
         log: Arc<CallLog>,
         stall: Duration,
@@ -84,7 +85,10 @@ impl RequestBody {
     }
 }
 
-impl Body for RequestBody {
+impl<B> Body for RequestBody<B>
+where
+    B: Body<Data = Bytes, Error: Display> + Unpin,
+{
     type Data = Bytes;
     type Error = Status;
 

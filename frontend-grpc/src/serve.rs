@@ -12,7 +12,7 @@ use std::future::Future;
 use std::sync::Arc;
 use strata_registry::Registry;
 use strata_transport::address::Address;
-use strata_transport::drain::{Connections, DrainReport};
+use strata_transport::drain::DrainReport;
 use strata_transport::error::ListenError;
 use strata_transport::listener::{self, Listener, ListenerConfig};
 use strata_transport::metrics::ListenerMetrics;
@@ -107,14 +107,7 @@ impl Server {
         }
         let bound = config.listeners.iter().map(|listener| Bound::bind(listener, config.socket_mode));
         let listeners = bound.collect::<Result<Vec<_>, _>>()?;
-        let app = Arc::new(App::new(registry, config));
-        let calls = Calls {
-            services: Services::new(&app),
-            app,
-            limits: config.limits.clone(),
-            connections: Connections::new(config.limits.connections_max),
-        };
-        Ok(Self { listeners, calls: Arc::new(calls) })
+        Ok(Self { listeners, calls: Arc::new(Calls::new(registry, config, Services::all)) })
     }
 
     /// Where the server listens, in the order of the configuration, and whether with TLS.

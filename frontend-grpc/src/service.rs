@@ -20,7 +20,10 @@ use crate::proto::registry::manifests_server::ManifestsServer;
 use crate::proto::registry::publish_server::PublishServer;
 use crate::proto::registry::tags_server::TagsServer;
 use crate::request::{MESSAGE_BYTES_MAX, PUBLISH_BYTES_MAX, RequestBody};
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
@@ -34,19 +37,32 @@ use tonic_health::pb::health_server::HealthServer;
 /// What a service answers.
 type Answer = Response<tonic::body::Body>;
 type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
-type Service = Box<dyn Fn(Request<RequestBody>) -> Answering + Send + Sync>;
+type Service<B> = Box<dyn Fn(Request<RequestBody<B>>) -> Answering + Send + Sync>;
 
-/// All services, by their names.
-pub(crate) struct Services(HashMap<&'static str, Service>);
+/// All services, by their names, for messages that come by `B`.
+pub(crate) struct Services<B = Incoming>(HashMap<&'static str, Service<B>>);
 
-impl fmt::Debug for Services {
+impl<B> fmt::Debug for Services<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.keys()).finish()
     }
 }
 
-impl Services {
-    pub(crate) fn new(app: &Arc<App>) -> Self {
+impl<B> Services<B>
+where
+    B: Body<Data = Bytes, Error: fmt::Display> + Send + Unpin + 'static,
+{
+    /// Everything that a server answers.
+    pub(crate) fn all(app: &Arc<App>) -> Self {
+        let mut services = Self::ours();
+        services.add_reflection();
+        let names = services.0.keys().copied().chain([HEALTH]).collect();
+        services.add(HealthServer::new(health::Health::new(Arc::clone(app), names)));
+        services
+    }
+
+    /// What is of this registry: not its health, nor its description.
+    pub(crate) fn ours() -> Self {
         let mut services = Self(HashMap::new());
         services.add(BlobsServer::new(blobs::Blobs).max_decoding_message_size(MESSAGE_BYTES_MAX));
         services.add(ManifestsServer::new(manifests::Manifests).max_decoding_message_size(MESSAGE_BYTES_MAX));
@@ -55,9 +71,6 @@ impl Services {
         services.add(EventsServer::new(events::Events).max_decoding_message_size(MESSAGE_BYTES_MAX));
         services.add(AdminServer::new(admin::Admin).max_decoding_message_size(MESSAGE_BYTES_MAX));
         services.add(ContentServer::new(content::Content).max_decoding_message_size(MESSAGE_BYTES_MAX));
-        services.add_reflection();
-        let names = services.0.keys().copied().chain([HEALTH]).collect();
-        services.add(HealthServer::new(health::Health::new(Arc::clone(app), names)));
         services
     }
 
@@ -85,7 +98,7 @@ impl Services {
 
     fn add<S>(&mut self, service: S)
     where
-        S: tower_service::Service<Request<RequestBody>, Response = Answer, Error = Infallible>
+        S: tower_service::Service<Request<RequestBody<B>>, Response = Answer, Error = Infallible>
             + NamedService
             + Clone
             + Send
@@ -106,7 +119,7 @@ impl Services {
     }
 
     /// Answers a call, whatever it asks for.
-    pub(crate) async fn call(&self, request: Request<RequestBody>) -> Answer {
+    pub(crate) async fn call(&self, request: Request<RequestBody<B>>) -> Answer {
         let name = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();
         match self.0.get(name) {
             Some(service) => service(request).await,

@@ -1,6 +1,7 @@
 //! The bodies of the fuzz targets: each takes any bytes and panics where what is promised for them does not hold.
 
 mod authorization;
+mod call;
 mod filter;
 mod form;
 mod frame;
@@ -19,8 +20,9 @@ mod token;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its file in `fuzz/fuzz_targets/` and of its folder in `fuzz/corpus/`.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("authorization", authorization::run),
+    ("call", call::run),
     ("filter", filter::run),
     ("form", form::run),
     ("frame", frame::run),
