@@ -132,6 +132,11 @@ token-cost: build ## GET manifest with a token beside open mode: processor time 
 	@$(ENVIRONMENT)
 	dev/token-cost $(ARGS)
 
+.PHONY: grpc-cost
+grpc-cost: build ## reads and writes over gRPC beside HTTP/1.1 and HTTP/2, and a question for 10,000 digests: processor time of the server, with bounds
+	@$(ENVIRONMENT)
+	dev/grpc-cost $(ARGS)
+
 .PHONY: image
 image: ## builds the container image, tries it, says what was proven
 	@dev/image
