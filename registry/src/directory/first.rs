@@ -1,6 +1,6 @@
 //! The first administrator of a store that has no accounts yet.
 
-use super::account::{Account, AccountKind, State};
+use super::account::{Account, AccountKind, Key, State};
 use super::keys::{CreatedKey, NewKey};
 use super::row::{self, ACCOUNTS};
 use super::secrets;
@@ -22,10 +22,13 @@ pub const FIRST_ACCOUNT: &str = "admin";
 #[derive(Debug, thiserror::Error)]
 pub enum FirstAdministratorError {
     /// The secret could not be kept for the operator; nothing was made.
-    #[error("the key of the first administrator could not be kept: {0}")]
+    #[error("the key of the first administrator could not be kept")]
     NotKept(#[from] io::Error),
-    /// The key that was given is none, or the store has trouble.
-    #[error("the first administrator could not be made: {0}")]
+    /// The key that the configuration gives cannot be one.
+    #[error("the key that is given for the first administrator cannot be taken")]
+    Given(#[source] RegistryError),
+    /// The store has trouble.
+    #[error("the first administrator could not be made")]
     NotMade(#[from] RegistryError),
 }
 
@@ -53,7 +56,7 @@ impl Registry {
             None => left()?,
         };
         let (key, secret) = match &chosen {
-            Some((id, secret)) => (secrets::chosen(id, secret, new, now)?, secret.clone()),
+            Some((id, secret)) => (chosen_key(id, secret, new, now)?, secret.clone()),
             None => secrets::generate(new, now)?,
         };
         let account = administrator(now, key.clone());
@@ -79,7 +82,16 @@ impl Registry {
     }
 }
 
-fn administrator(now: UnixMillis, key: super::account::Key) -> Account {
+fn chosen_key(
+    id: &str,
+    secret: &Secret,
+    new: NewKey,
+    now: UnixMillis,
+) -> std::result::Result<Key, FirstAdministratorError> {
+    secrets::chosen(id, secret, new, now).map_err(FirstAdministratorError::Given)
+}
+
+fn administrator(now: UnixMillis, key: Key) -> Account {
     Account {
         name: FIRST_ACCOUNT.into(),
         kind: AccountKind::Person,

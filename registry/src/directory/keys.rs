@@ -77,9 +77,7 @@ impl Registry {
         if let Some(why) = new.narrowing.as_ref().and_then(Narrowing::fault) {
             return Err(RegistryError::FieldInvalid { field: "narrowing", why });
         }
-        if new.expires_at.is_some_and(|end| end <= self.engine().now()) {
-            return Err(past());
-        }
+        check_end(new.expires_at, self.engine().now())?;
         // Looked at before the hash, which costs: it is looked at again with the change.
         match self.snapshot().account(account) {
             None => return Err(RegistryError::AccountUnknown { name: account.to_owned() }),
@@ -148,9 +146,7 @@ impl Registry {
     ) -> Result<Arc<Account>> {
         self.authorize_keys(ctx, "key.change", account, id)?;
         wanted.description.as_deref().map_or(Ok(()), field::description)?;
-        if wanted.expires_at.flatten().is_some_and(|end| end <= self.engine().now()) {
-            return Err(past());
-        }
+        check_end(wanted.expires_at.flatten(), self.engine().now())?;
         let (told, name, id) = (ctx.clone(), account.to_owned(), id.to_owned());
         let changed = self.change(ctx, move |change| {
             let seen = change.account(&name)?;
@@ -223,7 +219,16 @@ fn target(account: &str, id: &str) -> String {
     format!("{account}/{id}")
 }
 
-fn past() -> RegistryError {
-    let why = "a key cannot end before it begins".to_owned();
-    RegistryError::FieldInvalid { field: "expires_at", why }
+/// The end of the last year that a moment can be written with (RFC 3339, section 5.6).
+const LAST_MOMENT: UnixMillis = UnixMillis(253_402_300_799_999);
+
+fn check_end(end: Option<UnixMillis>, now: UnixMillis) -> Result<()> {
+    let why = match end {
+        Some(end) if end <= now => "a key cannot end before it begins",
+        Some(end) if end > LAST_MOMENT => {
+            "a key cannot end after the year 9999; one that never ends has no such moment"
+        }
+        _ => return Ok(()),
+    };
+    Err(RegistryError::FieldInvalid { field: "expires_at", why: why.to_owned() })
 }

@@ -65,7 +65,9 @@ async fn the_first_administrator_is_made_once() {
     });
     let kept =
         world.registry.make_first_administrator(|| Ok(None), |_| Err(std::io::Error::other("no room")));
-    assert!(kept.unwrap_err().to_string().contains("no room"));
+    let error = kept.unwrap_err();
+    let why = std::error::Error::source(&error).map(ToString::to_string);
+    assert_eq!((error.to_string().contains("could not be kept"), why.as_deref()), (true, Some("no room")));
     assert!(world.registry.directory().account(FIRST_ACCOUNT).is_none(), "what cannot be kept is not made");
     let mut shown = None;
     let made = world.registry.make_first_administrator(
