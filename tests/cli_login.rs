@@ -40,6 +40,18 @@ fn a_login_is_kept_for_its_server_and_forgotten() {
 
     user.text(&["status", "--server", &server]);
     user.text(&["status", "--server", &format!("{server}/")]);
+    // The one login says which server is meant, unless a directory is named.
+    user.text(&["registry", "create", "hy"]);
+    assert_eq!(user.json(&["registry", "list"])["registries"][0]["name"], "hy");
+    let refused = user.refused(1, &["registry", "list", "--data", "nowhere"]);
+    assert!(refused.contains("cannot open the data directory nowhere"), "{refused}");
+    let elsewhere =
+        user.command(&["status"]).env("STRATA_STORAGE_DATA", "nowhere").output().expect("it runs");
+    assert_eq!(elsewhere.status.code(), Some(1));
+    let refused = user.refused(1, &["role", "revoke", "admin", "--registry", "none"]);
+    assert_eq!(refused.lines().count(), 1, "an error says what it has to say once: {refused}");
+    let refused = user.refused(1, &["key", "create", "--expires", "99999999999d"]);
+    assert!(refused.contains("the year 9999"), "{refused}");
     user.text(&["gc", "--dry-run", "--server", &server]);
     let refused = user.refused(1, &["status", "--server", &url(&other)]);
     assert!(refused.contains("UNAUTHORIZED"), "the key of one server is not shown to another: {refused}");
@@ -49,6 +61,8 @@ fn a_login_is_kept_for_its_server_and_forgotten() {
     assert_eq!(command.output().expect("it runs").status.code(), Some(1));
 
     user.login(&other, ADMIN).expect(0);
+    let refused = user.refused(2, &["registry", "list"]);
+    assert!(refused.contains("--server URL, or which data directory with --data PATH"), "{refused}");
     let out = user.json(&["logout", "--server", &server]);
     assert_eq!((&out["server"], &out["was_logged_in"]), (&server.as_str().into(), &true.into()));
     user.refused(1, &["status", "--server", &server]);

@@ -102,8 +102,6 @@ pub enum ClientError {
         status: u16,
         /// The code of the error.
         code: String,
-        /// What the code means.
-        title: String,
         /// What it says.
         message: String,
     },
@@ -119,17 +117,6 @@ impl ClientError {
     pub const fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } => Some(*status),
-            _ => None,
-        }
-    }
-
-    /// What the kind of refusal means, as a sentence, unless the error says it already.
-    pub fn title(&self) -> Option<&str> {
-        match self {
-            Self::Refused { title, message, .. } => {
-                let said = title.trim_end_matches('.');
-                Some(&**title).filter(|_| !said.is_empty() && !message.contains(said))
-            }
             _ => None,
         }
     }
@@ -343,14 +330,14 @@ impl AdminClient {
             let text = if text.is_empty() { b"null" } else { text };
             return serde_json::from_slice(text).map_err(|_| foreign());
         }
+        // What its kind means, as a sentence, helps only where nothing else is said.
         let Problem { code, title, detail: message, .. } =
             serde_json::from_slice(text).map_err(|_| foreign())?;
         Err(ClientError::Refused {
             url: self.url().to_owned(),
             status: status.as_u16(),
             code,
-            title,
-            message,
+            message: if message.is_empty() { title } else { message },
         })
     }
 
@@ -407,16 +394,16 @@ mod tests {
             client().read::<Health>(StatusCode::from_u16(status).unwrap(), text.as_bytes())
         };
         assert_eq!(read(200, r#"{"ready":true,"new":1}"#).unwrap(), Health { ready: true, why: None });
-        let refused = read(
-            507,
-            r#"{"type":"t","title":"Too full.","status":507,"code":"NO_SPACE","detail":"no room","request":"r"}"#,
-        )
-        .unwrap_err();
-        assert_eq!((refused.status(), refused.title()), (Some(507), Some("Too full.")));
-        assert_eq!(
-            refused.to_string(),
-            "the server at http://localhost:5000 refuses: no room (NO_SPACE, status 507)"
-        );
+        for (detail, said) in [("no room", "no room"), ("", "Too full.")] {
+            let problem = format!(
+                r#"{{"type":"t","title":"Too full.","status":507,"code":"NO_SPACE","detail":"{detail}","request":"r"}}"#
+            );
+            let refused = read(507, &problem).unwrap_err();
+            assert_eq!(refused.status(), Some(507));
+            let expected =
+                format!("the server at http://localhost:5000 refuses: {said} (NO_SPACE, status 507)");
+            assert_eq!(refused.to_string(), expected);
+        }
         for (status, text) in
             [(200, "<html>"), (200, ""), (404, "404 page not found"), (404, "{}"), (302, ""), (500, "[]")]
         {

@@ -22,11 +22,11 @@ use crate::wiring::{engine_config, registry_config};
 #[derive(Debug, Args)]
 pub(super) struct PlaceArguments {
     /// Asks the server at this address, such as http://localhost:5000; where it has accounts, with the access key that `strata login` keeps, or
-    /// that STRATA_KEY_ID and STRATA_KEY_SECRET name
+    /// that STRATA_KEY_ID and STRATA_KEY_SECRET name [default: the one that `strata login` keeps a key for, unless a data directory is named]
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     server: Option<String>,
     /// Certificates to trust (PEM), for a server with https [default: those of the system]
-    #[arg(long, value_name = "FILE", requires = "server")]
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
     ca: Option<PathBuf>,
     /// Works on this data directory, which no server may be using [STRATA_STORAGE_DATA, default: ./strata-data]
     #[arg(long, value_name = "PATH")]
@@ -101,7 +101,7 @@ impl From<ClientError> for Refusal {
         if error.is_wrong_use() {
             return Refusal::wrong_use(error);
         }
-        let lines = [Some(error.to_string()), error.title().map(str::to_owned), advice(&error)];
+        let lines = [Some(error.to_string()), advice(&error)];
         // What a server says cannot move the cursor of the terminal.
         let lines: Vec<String> = lines.iter().flatten().map(|line| plain(line)).collect();
         Refusal::new(lines.join("\n  "))
@@ -154,8 +154,11 @@ impl PlaceArguments {
     }
 
     fn open(&self) -> Result<Place, Refusal> {
-        if let Some(url) = &self.server {
-            return Ok(Place::Server(server::connect(url, self.ca.as_deref())?));
+        if let Some(url) = self.url()? {
+            return Ok(Place::Server(server::connect(&url, self.ca.as_deref())?));
+        }
+        if self.ca.is_some() {
+            return Err(Refusal::wrong_use("--ca is for a server: say which one with --server URL"));
         }
         let settings = self.settings()?;
         let mut config = engine_config(&settings);
@@ -172,6 +175,17 @@ impl PlaceArguments {
         let engine = open(config).map_err(cannot)?;
         let registry = Registry::open(engine.clone(), registry_config(&settings))?;
         Ok(Place::Directory(Box::new(Opened { registry, engine })))
+    }
+
+    /// The server that is meant: the one that is named, else the one of the login, unless a data directory is named.
+    fn url(&self) -> Result<Option<String>, Refusal> {
+        let names_directory =
+            self.data.is_some() || self.config.is_some() || std::env::var_os("STRATA_STORAGE_DATA").is_some();
+        match &self.server {
+            Some(url) => Ok(Some(url.clone())),
+            None if names_directory => Ok(None),
+            None => server::of_login(", or which data directory with --data PATH"),
+        }
     }
 
     fn settings(&self) -> Result<Settings, Refusal> {

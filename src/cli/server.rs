@@ -67,19 +67,20 @@ impl ServerArguments {
         if let Some(url) = &self.server {
             return Ok(url.clone());
         }
-        let kept = match CredentialsFile::find() {
-            Some(file) => file.read()?.servers,
-            None => return Ok(HERE.to_owned()),
-        };
-        let mut servers = kept.into_keys();
-        match (servers.next(), servers.next()) {
-            (None, _) => Ok(HERE.to_owned()),
-            (Some(only), None) => Ok(only),
-            (Some(_), Some(_)) => Err(Refusal::wrong_use(
-                "keys of several servers are kept: say which one is meant with --server URL",
-            )),
-        }
+        Ok(of_login("")?.unwrap_or_else(|| HERE.to_owned()))
     }
+}
+
+/// The one server that `strata login` keeps a key for. Where these are several, `or` is what else can be said than `--server`.
+pub(super) fn of_login(or: &str) -> Result<Option<String>, Refusal> {
+    let Some(file) = CredentialsFile::find() else { return Ok(None) };
+    let mut servers = file.read()?.servers.into_keys();
+    let first = servers.next();
+    if servers.next().is_some() {
+        let why = format!("keys of several servers are kept: say which one is meant with --server URL{or}");
+        return Err(Refusal::wrong_use(why));
+    }
+    Ok(first)
 }
 
 /// A client of the server at `url` with the key that is there for it: that of the environment, else the one that `strata login` keeps.
