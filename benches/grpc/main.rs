@@ -37,7 +37,7 @@ struct Arguments {
     /// How much of what HTTP/2 reads for the same processor time gRPC has to read
     #[arg(long, default_value_t = 0.6)]
     share: f64,
-    /// Milliseconds of the processor that asking for 10,000 digests may cost
+    /// Milliseconds of the processor that asking for 10,000 digests may cost, where manifests hold those that are there
     #[arg(long, default_value_t = 20.0)]
     find_ms: f64,
     /// More arguments for `strata serve`

@@ -4,7 +4,8 @@ use crate::Outcome;
 use crate::client::{self, Client, REPOSITORY};
 use crate::server::Server;
 use futures_util::{StreamExt as _, stream};
-use strata_benches::content::{Blob, Noise};
+use serde_json::{Value, json};
+use strata_benches::content::{Blob, MANIFEST_TYPE, Noise};
 use strata_harness::grpc::v1;
 
 /// Lengths of the blobs that are read.
@@ -16,6 +17,8 @@ pub(crate) const DIGESTS: usize = 10_000;
 const QUESTIONS: usize = 20;
 /// Blobs on their way at once while the store is filled.
 const FILLING: usize = 32;
+/// Layers of an image of such blobs.
+const LAYERS: usize = 500;
 /// Bytes of a blob that is only asked for.
 const FILLER_BYTES: usize = 64;
 
@@ -41,8 +44,8 @@ pub(crate) struct Work {
 #[derive(Debug)]
 pub(crate) struct Figures {
     pub(crate) works: Vec<Work>,
-    /// Milliseconds of the processor for a question.
-    pub(crate) finds: Vec<f64>,
+    /// Milliseconds of the processor for a question about blobs that manifests hold, and about blobs that nothing holds yet.
+    pub(crate) finds: [Vec<f64>; 2],
 }
 
 /// Measures everything.
@@ -55,14 +58,16 @@ pub(crate) async fn all(server: &Server, size: &Size) -> Outcome<Figures> {
         client::write(&client::grpc(server), &blob).await?;
         reads.push((blob.digest, length));
     }
-    let digests = fill(server, &mut noise).await?;
+    let held = fill(server, &mut noise).await?;
+    hold(server, &held).await?;
+    let digests = [held, fill(server, &mut noise).await?];
     let work = |name, is_bounded| Work { name, is_bounded, turns: [const { Vec::new() }; 3] };
     let mut works = vec![
         work("read blobs of 1 MiB", true),
         work("read blobs of 64 MiB", true),
         work("write blobs of 64 MiB", false),
     ];
-    let mut finds = Vec::new();
+    let mut finds = [const { Vec::new() }; 2];
     // The first is to warm up.
     for round in 0..=size.rounds {
         let mut costs = Vec::new();
@@ -72,19 +77,23 @@ pub(crate) async fn all(server: &Server, size: &Size) -> Outcome<Figures> {
         }
         let count = if round == 0 { 1 } else { size.write_bytes.div_ceil(LARGE) };
         costs.push(write(server, &mut clients, &mut noise, count).await?);
-        let found = find(server, &clients, &digests).await?;
+        for (turns, digests) in finds.iter_mut().zip(&digests) {
+            let found = find(server, &clients, digests).await?;
+            if round > 0 {
+                turns.push(found);
+            }
+        }
         if round == 0 {
             continue;
         }
         for (work, costs) in works.iter_mut().zip(costs) {
             work.turns.iter_mut().zip(costs).for_each(|(turns, cost)| turns.push(cost));
         }
-        finds.push(found);
     }
     Ok(Figures { works, finds })
 }
 
-/// Stores small blobs; gives their digests, and between them as many that nobody has.
+/// Stores small blobs; gives their digests, each behind one that nobody has.
 async fn fill(server: &Server, noise: &mut Noise) -> Outcome<Vec<String>> {
     let mut blobs: Vec<Blob> = (0..DIGESTS).map(|_| Blob::of(noise.bytes(FILLER_BYTES))).collect();
     let digests = blobs.iter().map(|blob| blob.digest.clone()).collect();
@@ -100,6 +109,32 @@ async fn fill(server: &Server, noise: &mut Noise) -> Outcome<Vec<String>> {
         outcome?;
     }
     Ok(digests)
+}
+
+/// Pushes images whose layers are the blobs that are there.
+async fn hold(server: &Server, digests: &[String]) -> Outcome<()> {
+    let there: Vec<&String> = digests.iter().skip(1).step_by(2).collect();
+    for (number, layers) in there.chunks(LAYERS).enumerate() {
+        let describe = |digest: &&String| {
+            let media_type = "application/vnd.oci.image.layer.v1.tar";
+            json!({ "mediaType": media_type, "digest": digest, "size": FILLER_BYTES })
+        };
+        let layers: Vec<Value> = layers.iter().map(describe).collect();
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_TYPE,
+            "config": layers.first(),
+            "layers": layers,
+        });
+        let put = v1::ManifestsPutRequest {
+            repository: REPOSITORY.to_owned(),
+            content: manifest.to_string().into(),
+            tags: vec![format!("v{number}")],
+            ..Default::default()
+        };
+        client::grpc(server).manifests().put(put).await?;
+    }
+    Ok(())
 }
 
 async fn read(

@@ -18,9 +18,12 @@ pub(crate) fn print(figures: &Figures, share_min: f64, find_max: f64) -> Outcome
         kept &= !work.is_bounded || share >= share_min;
         let _ = writeln!(text, "| {} | {one:.3} | {two:.3} | {grpc:.3} | {share:.2} | {bound} |", work.name);
     }
-    let find = median(&figures.finds);
-    kept &= find <= find_max;
-    let _ = writeln!(text, "\nFindMissing of {DIGESTS} digests: {find:.1} ms, at most {find_max:.0}");
+    let [held, loose] = figures.finds.each_ref().map(|turns| median(turns));
+    kept &= held <= find_max;
+    let _ = writeln!(
+        text,
+        "\nFindMissing of {DIGESTS} digests, every other one there: {held:.1} ms where manifests hold those (at most {find_max:.0}), {loose:.1} ms where nothing does"
+    );
     std::io::stdout().write_all(text.as_bytes())?;
     if kept { Ok(()) } else { Err("a bound is not kept".into()) }
 }
