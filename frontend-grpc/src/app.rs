@@ -4,7 +4,7 @@ use crate::config::GrpcConfig;
 use crate::metrics::Metrics;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use strata_registry::{Health, Registry};
+use strata_registry::{Health, Principal, Registry};
 use strata_transport::forwarded::Proxies;
 use strata_transport::memory::Memory;
 use strata_transport::read_budget::ReadBudget;
@@ -19,6 +19,9 @@ pub(crate) struct App {
     pub(crate) proxies: Proxies,
     /// For messages on their way in.
     pub(crate) memory: Memory,
+    /// The same for those of strangers, where there are accounts: a message takes its room as soon as it is announced, and whoever shows nothing
+    /// could announce more than all others need.
+    pub(crate) strangers_memory: Memory,
     /// For content on its way out.
     pub(crate) read_budget: ReadBudget,
     draining: AtomicBool,
@@ -27,15 +30,22 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(registry: Registry, config: &GrpcConfig) -> Self {
         let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+        let of_strangers = if is_stranger(&registry.stranger()) { config.message_memory / 4 } else { 0 };
         Self {
             registry,
             metrics: Arc::new(Metrics::new()),
             request_ids: RequestIds::new(low ^ high),
             proxies: Proxies::new(config.trusted_proxies.clone()),
-            memory: Memory::new(config.message_memory),
+            memory: Memory::new(config.message_memory - of_strangers),
+            strangers_memory: Memory::new(of_strangers),
             read_budget: ReadBudget::new(config.limits.read_bytes_max),
             draining: AtomicBool::new(false),
         }
+    }
+
+    /// The room for messages of somebody.
+    pub(crate) fn memory_for(&self, who: &Principal) -> &Memory {
+        if is_stranger(who) { &self.strangers_memory } else { &self.memory }
     }
 
     /// The server is about to stop.
@@ -47,4 +57,9 @@ impl App {
     pub(crate) fn is_ready(&self) -> bool {
         !self.draining.load(Ordering::Relaxed) && !matches!(self.registry.health(), Health::ReadOnly { .. })
     }
+}
+
+/// Whether somebody shows nothing where there is something to be shown.
+fn is_stranger(who: &Principal) -> bool {
+    matches!(who, Principal::Anonymous { .. })
 }

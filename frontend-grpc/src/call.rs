@@ -116,7 +116,7 @@ where
     async fn serve(
         &self,
         parts: Parts,
-        body: RequestBody<B>,
+        mut body: RequestBody<B>,
         mut context: Context,
         log: &Arc<CallLog>,
     ) -> Response<tonic::body::Body> {
@@ -128,7 +128,10 @@ where
             let Context { remote, request_id, .. } = &context;
             let registry = &self.app.registry;
             match registry.authenticate(authorization.credentials(), *remote, request_id).await {
-                Ok(principal) => context.principal = principal,
+                Ok(principal) => {
+                    body.is_of(&principal);
+                    context.principal = principal;
+                }
                 Err(error) => {
                     let refusal = Refusal::from(error);
                     log.refused(&refusal);

@@ -109,7 +109,7 @@ impl Caller {
 
     /// Bytes that messages on their way in hold.
     pub fn message_bytes_held(&self) -> usize {
-        self.calls.app.memory.held()
+        self.calls.app.memory.held() + self.calls.app.strangers_memory.held()
     }
 }
 

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use strata_registry::Principal;
 use strata_transport::memory::{Memory, Room};
 use strata_types::Failure;
 use strata_types::limits::MANIFEST_BYTES_MAX;
@@ -39,6 +40,8 @@ pub(crate) struct RequestBody<B = Incoming> {
     log: Arc<CallLog>,
     stall: Duration,
     message_max: usize,
+    /// Who sends it, as far as that is known.
+    who: Principal,
     /// Rings when nothing has come for too long; there only while something is waited for.
     timer: Option<Pin<Box<Sleep>>>,
     messages: Messages,
@@ -54,14 +57,19 @@ impl<B> RequestBody<B> {
         stall: Duration,
         message_max: usize,
     ) -> Self {
-        let (messages, room) = (Messages::default(), Memory::room());
-        Self { incoming, app, log, stall, message_max, timer: None, messages, room }
+        let (messages, room, who) = (Messages::default(), Memory::room(), app.registry.stranger());
+        Self { incoming, app, log, stall, message_max, who, timer: None, messages, room }
+    }
+
+    /// Notes who sends it.
+    pub(crate) fn is_of(&mut self, who: &Principal) {
+        self.who = who.clone();
     }
 
     /// Notes bytes that came.
     fn receive(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         self.log.received(bytes.len() as u64);
-        let (app, room, max) = (&self.app, &mut self.room, self.message_max);
+        let (memory, room, max) = (self.app.memory_for(&self.who), &mut self.room, self.message_max);
         self.messages.receive(bytes, |len| {
             if len > max {
                 let message = format!("a message has at most {max} bytes");
@@ -69,7 +77,7 @@ impl<B> RequestBody<B> {
             }
             // The one before is done with, or on its way into the store.
             *room = Memory::room();
-            Ok(app.memory.grow(room, len)?)
+            Ok(memory.grow(room, len)?)
         })
     }
 
@@ -97,6 +105,10 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
+        if this.messages.is_between() {
+            // Whoever asks for more has taken what came. A writer that waits for its client holds no room.
+            this.room = Memory::room();
+        }
         let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
             ready!(this.poll_stalled(cx));
             let refusal = Refusal::new(Failure::Timeout, "the call made no progress for too long");
@@ -132,6 +144,11 @@ struct Messages {
 }
 
 impl Messages {
+    /// Whether all that came are whole messages.
+    fn is_between(&self) -> bool {
+        self.filled == 0 && self.left == 0
+    }
+
     /// Notes bytes; `admit` is asked about the length of each message before any of it is passed on.
     fn receive<E>(
         &mut self,

@@ -227,7 +227,8 @@ settings! {
         streams: u32 = "256";
         /// How long a connection may stay open without a call.
         idle_timeout: Span = "5m";
-        /// Memory for messages that are being received, all calls together. A call beyond it is answered with `UNAVAILABLE`.
+        /// Memory for messages that are being received, all calls together. A call beyond it is answered with `UNAVAILABLE`. Where there are
+        /// accounts, a quarter of it is for those who show no credentials, and they get no more.
         message_memory: ByteSize = "128 MiB";
         /// The registry that the content of each namespace of a containerd lives in, in its repository `content`. Where none is
         /// written, each namespace is in open mode the registry of its name.
