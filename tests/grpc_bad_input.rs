@@ -275,11 +275,29 @@ fn what_is_not_grpc_is_told_so() {
     let method = client.send(&call("/strata.registry.v1.Blobs/Eat", &[0, 0, 0, 0, 0]));
     assert_eq!(method.header("grpc-status"), Some("12"));
     // A message that is none, one that is said to be compressed, one that is said to be of four gigabytes.
-    for body in [&[0, 0, 0, 0, 2, 0xff, 0xff][..], &[1, 0, 0, 0, 0], &[0, 0xff, 0xff, 0xff, 0xff, 1]] {
+    for (body, code) in [
+        (&[0, 0, 0, 0, 2, 0xff, 0xff][..], "3"),
+        (&[1, 0, 0, 0, 0], "3"),
+        (&[0, 0xff, 0xff, 0xff, 0xff, 1], "3"),
+        // Only the beginning of one, and none at all.
+        (&[0, 0, 0, 0, 9, 10], "3"),
+        (&[], "3"),
+    ] {
         let refused = client.send(&call("/strata.registry.v1.Blobs/Stat", body));
-        let status = refused.header("grpc-status").unwrap_or_default().to_owned();
-        assert!(["3", "12", "13"].contains(&status.as_str()), "{body:?}: {refused:?}");
+        assert_eq!(refused.header("grpc-status"), Some(code), "{body:?}: {refused:?}");
+        assert!(refused.header("grpc-status-details-bin").is_some(), "{body:?}: {refused:?}");
     }
+    assert!(
+        unknown.header("grpc-status-details-bin").is_some()
+            && method.header("grpc-status-details-bin").is_some()
+    );
+    // Nothing of that is the server's fault.
+    let log = registry.log();
+    assert!(
+        log.contains("error_code=\"REQUEST_INVALID\"") && log.contains("error_code=\"EXTENSION_UNKNOWN\""),
+        "{log}"
+    );
+    assert!(!log.contains("ERROR"), "{log}");
     // Another protocol is shown the door, and the next connection is served.
     assert!(Endpoint::new(address, false).try_send(&Request::get("/v2/")).is_err());
     let again = Client::h2c(Endpoint::new(address, false)).send(&call(check, &[0, 0, 0, 0, 0]));

@@ -98,12 +98,13 @@ where
         let (app_of, max) = (Arc::clone(app), message_max(parts.uri.path()));
         let body = RequestBody::new(incoming, app_of, Arc::clone(&log), stall, max);
         let answer = self.serve(parts, body, context, &log);
-        let mut answer = match until {
+        let answer = match until {
             None => answer.await,
             Some(until) => {
                 tokio::time::timeout_at(until, answer).await.unwrap_or_else(|_| expired().into_http())
             }
         };
+        let mut answer = with_reason(answer, &log);
         if !is_patient && !app.metrics.takes_stream(method) {
             // From here on the client must take bytes. One that sends a stream may have none to take for long.
             in_flight.respond();
@@ -160,7 +161,7 @@ where
             };
             tokio::select! {
                 () = at(until) => expired(),
-                () = stopped => Status::unavailable("the server stops; ask again"),
+                () = stopped => Refusal::new(Failure::Unavailable, "the server stops; ask again").status,
             }
         }))
     }
@@ -175,7 +176,24 @@ async fn at(until: Option<Instant>) {
 }
 
 fn expired() -> Status {
-    Status::deadline_exceeded("the time that the client gave for this call is over")
+    Refusal::new(Failure::Timeout, "the time that the client gave for this call is over").status
+}
+
+/// Gives a reason to a refusal that has none: those of the library, which reads messages and finds methods.
+fn with_reason(answer: Response<tonic::body::Body>, log: &CallLog) -> Response<tonic::body::Body> {
+    let Some(status) = Status::from_header_map(answer.headers()) else { return answer };
+    if !status.details().is_empty() {
+        return answer;
+    }
+    let refusal = match (status.code(), status.message()) {
+        // What the server itself fails at has its reason already. This is a message that is none, or only the beginning of one.
+        (Code::Internal, message) => Refusal::new(Failure::RequestInvalid, message),
+        (Code::Unimplemented, "") => Refusal::new(Failure::ExtensionUnknown, "there is no such method"),
+        (Code::Unimplemented, message) => Refusal::new(Failure::ExtensionUnknown, message),
+        _ => return answer,
+    };
+    log.refused(&refusal);
+    refusal.status.into_http()
 }
 
 /// Whether nothing need move for long in answers of this method.
