@@ -111,12 +111,13 @@ pub(super) async fn resume_held(
         return Ok(UploadWriter::new(upload));
     };
     let (sender, receiver) = oneshot::channel();
-    let (same, row) = (Arc::clone(store), record.clone());
+    let (same, row, pending) = (Arc::clone(store), record.clone(), store.pending.enter());
     // RACE: the job keeps the session, so that no other writer is let in while it may still cut the file, also where nobody waits
-    // for it any more.
+    // for it any more: then only `pending` tells that it goes on.
     store.writers.run(move || {
         let reopened = reopen(&same, generation, &row);
         drop(sender.send((hold, reopened)));
+        drop(pending);
     });
     let (hold, reopened) = receiver.await.map_err(|_| closed())?;
     match reopened {

@@ -2,8 +2,10 @@
 
 use super::world::{World, audit, block_on, content, digest, link, pull, push, repository, write};
 use crate::limits::BUFFER_BYTES;
+use crate::sync::lock;
 use crate::{Engine, EngineError};
 use bytes::Bytes;
+use std::sync::{Arc, Mutex};
 use strata_types::{Algorithm, Digest};
 
 const TASKS: u64 = 32;
@@ -184,6 +186,31 @@ fn clients_that_leave_at_any_await_leak_nothing() {
         }
         // The files of uploads that were given up are removed after their last write.
         engine.parts().pending.wait_for_none();
+        audit(&world, &engine, &[]).await;
+    });
+}
+
+#[test]
+fn a_session_that_is_opened_for_nobody_any_more_is_waited_for() {
+    let world = World::new();
+    let engine = world.open().unwrap();
+    many_threads(async {
+        let id = engine.start_upload(&repository(), Algorithm::Sha256).await.unwrap().id;
+        let mut writer = engine.resume_upload(&repository(), &id).await.unwrap();
+        write(&mut writer, &content(1, 2 * BUFFER_BYTES), 60_000).await.unwrap();
+        writer.suspend().await.unwrap();
+        // All threads are busy until it is let go.
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        for _ in 0..engine.parts().config.io_thread_count() {
+            let held = Arc::clone(&held);
+            engine.parts().writers.run(move || assert!(lock(&held).recv().is_err()));
+        }
+        abandon(engine.resume_upload(&repository(), &id), 1).await;
+        assert_eq!(engine.parts().sessions.count(), 1, "the job has it that opens its file");
+        drop(release);
+        engine.parts().pending.wait_for_none();
+        assert_eq!(engine.parts().sessions.count(), 0);
         audit(&world, &engine, &[]).await;
     });
 }
