@@ -251,11 +251,9 @@ fn a_taken_default_port_hinders_nobody() {
     // Whoever has it: this test, or a program that had it before.
     let _taken = std::net::TcpListener::bind("127.0.0.1:5001");
     let registry = registry!().grpc_by_config().start();
-    assert!(
-        registry.log().contains("there is no gRPC, as another program listens there"),
-        "{}",
-        registry.log()
-    );
+    wait::until("the log to say so", wait::SOON, || {
+        registry.log().contains("there is no gRPC, as another program listens there").then_some(())
+    });
 }
 
 #[test]

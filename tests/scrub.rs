@@ -110,7 +110,9 @@ fn a_changed_bit_is_found_and_not_served_and_healed_by_a_push() {
         repository.expect_blob(&whole, &other);
         assert_eq!(quarantined(&registry), std::slice::from_ref(&digest));
         assert_eq!(metric(&registry, "store_quarantined"), 1);
-        assert!(registry.log().contains(&digest), "the log names the blob");
+        wait::until("the log to name the blob", wait::SOON, || {
+            registry.log().contains(&digest).then_some(())
+        });
         // It is known from now on, and stays a finding until somebody does something.
         assert_eq!(scrub_expect(&registry, 1)["last"]["tally"]["quarantined"], 1);
         repository.push_blob(&bytes);
