@@ -53,17 +53,18 @@ impl Registry {
     ) -> Result<Room> {
         let Some(limit) = self.quota(repository) else { return Ok(Room::ENDLESS) };
         let (view, registry) = (self.view()?, repository.registry());
-        if let Some((digest, _)) = announced
+        let used = view.usage(registry).map_err(RegistryError::store)?.unique_bytes;
+        let room = |most| Room { most, quota: Some((registry.to_owned(), limit, used)) };
+        if let Some((digest, bytes)) = announced
             && view.registry_holds(registry, Held::Blob, digest).map_err(RegistryError::store)?
         {
-            return Ok(Room::ENDLESS);
+            // No blob is longer than all that there is: more than that is not what its digest names.
+            let room = room(used);
+            return room.admit(bytes).map(|()| room);
         }
-        let used = view.usage(registry).map_err(RegistryError::store)?.unique_bytes;
         let free = limit.saturating_sub(used);
-        let most = if announced.is_some() { free } else { limit };
-        let room = Room { most, quota: Some((registry.to_owned(), limit, used)) };
-        let wanted = announced.map_or(0, |(_, bytes)| bytes);
-        if free == 0 || wanted > free { Err(room.exceeded()) } else { Ok(room) }
+        let (wanted, most) = announced.map_or((0, limit), |(_, bytes)| (bytes, free));
+        if free == 0 || wanted > free { Err(room(most).exceeded()) } else { Ok(room(most)) }
     }
 
     /// How much an upload without a digest may hold: what the registry could hold if it were empty. Whether there is room for less is known only
@@ -93,7 +94,7 @@ mod tests {
     use crate::registry::tests::empty;
     use crate::upload::ChunkRange;
     use bytes::Bytes;
-    use futures_util::stream;
+    use futures_util::{StreamExt as _, stream};
     use strata_engine::UnixMillis;
     use strata_engine::meta::{Usage, digest_of};
     use strata_types::{Algorithm, Reference, Tag};
@@ -178,7 +179,7 @@ mod tests {
     }
 
     /// A body that never ends, as chunked ones of unknown length may.
-    fn flood() -> impl crate::upload::UploadBody {
+    fn flood() -> impl stream::Stream<Item = std::result::Result<Bytes, BodyError>> + Send {
         stream::repeat_with(|| Ok::<_, BodyError>(Bytes::from_static(&[7; 4000])))
     }
 
@@ -194,9 +195,11 @@ mod tests {
             assert_eq!(stands.offset, QUOTA, "what came stays, and it is no more than the quota");
         }
         push(&registry, "hy/box", 1, 10_000).await.unwrap();
-        let absent = content(2, 501).1;
-        let put = registry.put_blob(&ctx(), &to, &absent, None, flood()).await;
-        assert!(is_exceeded(&put), "{put:?}");
+        // What the registry holds is welcome, and no longer for that.
+        for digest in [content(2, 501).1, content(1, 10_000).1] {
+            let put = registry.put_blob(&ctx(), &to, &digest, None, flood().take(20)).await;
+            assert!(is_exceeded(&put), "{put:?}");
+        }
         assert_eq!(used(&registry).unique_bytes, 10_000);
         registry.engine().close();
     }
