@@ -12,6 +12,9 @@ use strata_engine::{Backup, EngineError};
 /// How long a hold may be asked to live: long enough for whoever renews it, too short to be forgotten.
 const HOLD: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
+/// How long a hold lives where nobody said it.
+pub const BACKUP_HOLD_DEFAULT: Duration = Duration::from_mins(1);
+
 impl Registry {
     /// Makes a checkpoint and keeps all that it names until `hold` is over, or the backup is ended.
     ///

@@ -46,6 +46,7 @@ pub use access::{
     Role, TokenFault,
 };
 pub use audit::{AUDIT_ENTRIES_MAX, AuditEntry, AuditFilter, AuditPage};
+pub use backup::BACKUP_HOLD_DEFAULT;
 pub use blob::{BlobBody, BlobFile, BlobRead, BlobStat, FIND_BLOBS_MAX, IdleBlobFile};
 pub use config::{AuditConfig, AuthConfig, AuthMode, ContentConfig, RegistryConfig, TOKEN_LIFE_MAX};
 pub use content::{

@@ -15,7 +15,7 @@ pub struct BackupRequest {
 
 impl Default for BackupRequest {
     fn default() -> Self {
-        Self { hold_seconds: 60 }
+        Self { hold_seconds: registry::BACKUP_HOLD_DEFAULT.as_secs() }
     }
 }
 

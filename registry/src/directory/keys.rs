@@ -130,6 +130,15 @@ impl Registry {
         Ok(found.keys.iter().map(status).collect())
     }
 
+    /// One key of an account.
+    ///
+    /// # Errors
+    /// [`RegistryError::KeyUnknown`], and as [`Registry::keys`].
+    pub async fn key(&self, ctx: &Context, account: &str, id: &str) -> Result<KeyStatus> {
+        let found = self.keys(ctx, account).await?.into_iter().find(|status| &*status.key.id == id);
+        found.ok_or_else(|| RegistryError::KeyUnknown { id: id.to_owned() })
+    }
+
     /// Changes a key. With `revision`, only if the account is that one still. What it changes counts from the next request on.
     ///
     /// # Errors

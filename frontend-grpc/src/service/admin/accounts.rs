@@ -193,9 +193,7 @@ pub(super) async fn get_key(
     call: &Call,
     asked: v1::AdminGetKeyRequest,
 ) -> Result<v1::AdminGetKeyResponse, Refusal> {
-    let keys = call.registry().keys(&call.context, &asked.account).await?;
-    let found = keys.into_iter().find(|status| *status.key.id == *asked.key);
-    let found = found.ok_or(registry::RegistryError::KeyUnknown { id: asked.key })?;
+    let found = call.registry().key(&call.context, &asked.account, &asked.key).await?;
     Ok(v1::AdminGetKeyResponse { key: Some(access_key(found)) })
 }
 

@@ -6,11 +6,8 @@ use crate::proto::registry as v1;
 use std::time::Duration;
 use strata_registry as registry;
 
-/// How long a hold lives where the request does not say it, as over HTTP.
-const HOLD_SECONDS: u64 = 60;
-
 fn hold(seconds: Option<u64>) -> Duration {
-    Duration::from_secs(seconds.unwrap_or(HOLD_SECONDS))
+    seconds.map_or(registry::BACKUP_HOLD_DEFAULT, Duration::from_secs)
 }
 
 fn backup(backup: registry::Backup) -> v1::Backup {

@@ -11,7 +11,7 @@ use crate::exchange::Exchange;
 use crate::response::{self, Response, empty};
 use crate::revision::tagged;
 use http::StatusCode;
-use strata_registry::{AccountChange, KeyChange, NewAccount, RegistryError, RoleOn, UnixMillis};
+use strata_registry::{AccountChange, KeyChange, NewAccount, RoleOn, UnixMillis};
 use strata_types::Failure;
 
 /// `GET /api/v1/session`
@@ -85,9 +85,7 @@ pub(crate) async fn create_key(exchange: &Exchange<'_>, body: &mut RequestBody) 
 /// `GET /api/v1/accounts/{account}/keys/{key}`
 pub(crate) async fn key(exchange: &Exchange<'_>) -> Result<Response, Refusal> {
     let (account, id) = (exchange.parent(), exchange.parameter());
-    let keys = exchange.registry().keys(&exchange.context, account).await?;
-    let key = keys.into_iter().find(|status| &*status.key.id == id);
-    let key = key.ok_or_else(|| RegistryError::KeyUnknown { id: id.to_owned() })?;
+    let key = exchange.registry().key(&exchange.context, account, id).await?;
     Ok(found(&Key::from(key)))
 }
 
