@@ -8,7 +8,7 @@
 
 use serde_json::json;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use strata_harness::grpc::tonic::Code;
 use strata_harness::grpc::{Grpc, GrpcAddress, refusal, run, v1};
 use strata_harness::http2::Client;
@@ -109,6 +109,7 @@ fn a_flood_of_empty_frames_loses_its_connection_and_nobody_else() {
     let mut flood = std::net::TcpStream::connect(address(&registry, 0)).expect("a connection");
     flood.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").expect("a preface");
     let ping = b"\0\0\x08\x06\0\0\0\0\0abcdefgh".repeat(1000);
+    let begun = Instant::now();
     let mut scratch = vec![0; 65_536];
     flood.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
     let cut = wait::within(Duration::from_secs(30), || {
@@ -124,4 +125,8 @@ fn a_flood_of_empty_frames_loses_its_connection_and_nobody_else() {
     });
     assert!(cut.is_some(), "the flood goes on");
     assert_eq!(Client::h2c(Endpoint::new(address(&registry, 0), false)).send(&check()).status, 200);
+    assert!(
+        begun.elapsed() >= Duration::from_secs(1),
+        "a flood that begins anew at once costs as much as before"
+    );
 }

@@ -25,7 +25,7 @@ STRATA = os.environ.get("STRATA_BIN") or f"{TARGET}/release/strata"
 LOAD = os.environ.get("STRATA_LOAD_BIN") or f"{TARGET}/release/strata-load"
 SERVER_CORE, CLIENT_CORE = "0", "1"
 # Attack, and what the attacker is told to hold or do at once.
-ATTACKS = {"idle": 9_900, "slow-heads": 1_000, "slow-bodies": 400, "rapid-reset": 8, "settings": 8}
+ATTACKS = {"idle": 9_900, "slow-heads": 1_000, "slow-bodies": 400, "rapid-reset": 64, "settings": 64}
 FIGURES = ("pull p50", "pull p99", "push p50", "push p99")
 
 

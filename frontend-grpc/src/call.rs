@@ -22,6 +22,7 @@ use strata_registry::{BodyError, Context, Registry, RepositoryName};
 use strata_transport::activity::{InFlight, STREAM_PATIENCE};
 use strata_transport::authorization::Authorization;
 use strata_transport::drain::{Connections, Phase};
+use strata_transport::flood::Floods;
 use strata_transport::limits::HttpLimits;
 use strata_types::{Digest, Failure, Reference, ReferenceError, Tag, UploadId};
 use tokio::time::{Instant, sleep_until};
@@ -36,6 +37,7 @@ pub(crate) struct Calls<B = Incoming> {
     pub(crate) services: Services<B>,
     pub(crate) limits: HttpLimits,
     pub(crate) connections: Connections,
+    pub(crate) floods: Arc<Floods>,
 }
 
 /// A call as services see it.
@@ -62,7 +64,7 @@ where
         let app = Arc::new(App::new(registry, config));
         let services = services(&app);
         let connections = Connections::new(config.limits.connections_max);
-        Self { app, services, limits: config.limits.clone(), connections }
+        Self { app, services, limits: config.limits.clone(), connections, floods: Arc::default() }
     }
 
     /// Answers one call. Every error is an answer. Dropped when the client goes away.

@@ -18,6 +18,7 @@ use strata_transport::activity::{Activity, Expiry};
 use strata_transport::address::Address;
 use strata_transport::drain::Slot;
 use strata_transport::drive::{drive, h2_builder};
+use strata_transport::flood::FloodGuard;
 use strata_transport::frame_meter::Metered;
 use strata_transport::metrics::ListenerMetrics;
 use strata_transport::overseer::Overseer;
@@ -62,7 +63,7 @@ pub(crate) async fn serve_tcp(calls: Arc<Calls>, stream: TcpStream, accepted: Ac
     let life = Life::new(calls, info, metrics, slot);
     let socket = Socket::new(stream, Arc::clone(&life.activity), Arc::clone(&life.open.metrics));
     match tls {
-        None => life.multiplexed(socket).await,
+        None => life.plain(socket).await,
         Some(tls) => life.encrypted(socket, &tls).await,
     }
 }
@@ -107,7 +108,31 @@ impl Life {
         Self { calls, info, activity, overseer, open }
     }
 
+    fn flood_guard(&self) -> Option<FloodGuard> {
+        let peer = self.info.peer?.ip();
+        Some(FloodGuard::new(&self.calls.floods, peer, &self.open.metrics))
+    }
+
+    /// Waits for as long as a connection is kept waiting after floods. `false`: it is to be dropped.
+    async fn may_begin(&mut self) -> bool {
+        let Some(guard) = self.flood_guard() else { return true };
+        tokio::select! {
+            biased;
+            admitted = guard.admits() => admitted,
+            () = self.overseer.draining() => false,
+        }
+    }
+
+    async fn plain(mut self, socket: Socket) {
+        if self.may_begin().await {
+            self.multiplexed(socket).await;
+        }
+    }
+
     async fn encrypted(mut self, socket: Socket, tls: &Tls) {
+        if !self.may_begin().await {
+            return;
+        }
         let handshake = timeout(self.calls.limits.tls_handshake_timeout, tls.acceptor().accept(socket));
         let accepted = tokio::select! {
             biased;
@@ -127,14 +152,15 @@ impl Life {
     }
 
     async fn multiplexed(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let guard = self.flood_guard();
         let Self { calls, info, activity, overseer, open } = self;
         activity.set_multiplexed();
-        let stream = Metered::new(stream, Arc::clone(&activity));
+        let stream = Metered::new(stream, Arc::clone(&activity), guard.clone());
         let builder = h2_builder(overseer.limits());
         let peer = info.peer.map_or_else(|| open.metrics.address.clone(), Address::from);
         let service = Exchanges { calls, info: Arc::new(info), activity, metrics: Arc::clone(&open.metrics) };
         let connection = builder.serve_connection(TokioIo::new(stream), service);
-        match drive(peer, connection, http2::Connection::graceful_shutdown, overseer).await {
+        match drive(peer, connection, http2::Connection::graceful_shutdown, overseer, guard.as_ref()).await {
             Some(Expiry::Idle) => open.metrics.idle_timeouts.increment(),
             Some(Expiry::WriteStall) => open.metrics.write_stalls.increment(),
             Some(Expiry::Header | Expiry::Closing) | None => {}

@@ -154,7 +154,7 @@ const OF_METHOD: [OfMethod; 2] = [
     ("strata_grpc_sent_message_bytes", "Bytes of messages sent", |m| m.sent.load(Relaxed)),
 ];
 
-const OF_LISTENER: [OfListener; 8] = [
+const OF_LISTENER: [OfListener; 9] = [
     ("strata_grpc_connections", "Connections accepted", |l| &l.accepted),
     ("strata_grpc_exchanges", "Calls begun", |l| &l.requests),
     ("strata_grpc_received_bytes", "Bytes received from sockets", |l| &l.bytes_received),
@@ -163,6 +163,9 @@ const OF_LISTENER: [OfListener; 8] = [
     ("strata_grpc_handshake_errors", "TLS handshakes that failed or took too long", |l| &l.handshake_errors),
     ("strata_grpc_idle_timeouts", "Connections ended because they were idle", |l| &l.idle_timeouts),
     ("strata_grpc_write_stalls", "Connections reset because the peer took no byte", |l| &l.write_stalls),
+    ("strata_grpc_floods", "Connections ended because they sent empty frames or resets without end", |l| {
+        &l.floods
+    }),
 ];
 
 impl Collector for Exposition {

@@ -32,6 +32,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use strata_registry::Scope;
+use strata_transport::flood::FloodGuard;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -170,8 +171,12 @@ impl<H: Handler> Life<H> {
                 Left::Http1(socket, begun) => (socket, begun),
                 Left::Http2(socket, begun) => {
                     service.activity.set_multiplexed();
+                    let guard = service.flood_guard();
+                    if !may_begin(&guard, &mut overseer).await {
+                        return None;
+                    }
                     let stream = ZeroCopyStream::new(socket, begun, None);
-                    return Box::pin(h2(stream, service, overseer)).await;
+                    return Box::pin(h2(stream, service, overseer, guard)).await;
                 }
             };
             let stream = ZeroCopyStream::new(socket, begun, service.info.zero_copy.clone());
@@ -190,6 +195,11 @@ impl<H: Handler> Life<H> {
 
     /// TLS, then what was agreed on in its handshake.
     async fn encrypted(mut self, socket: Socket, tls: &Tls) -> Option<Expiry> {
+        let guard = FloodGuard::new(&self.shared.floods, self.info.peer.ip(), &self.metrics);
+        // Whether it is to be HTTP/2 shows only in the handshake, which is what costs most.
+        if !may_begin(&guard, &mut self.overseer).await {
+            return None;
+        }
         let handshake = timeout(self.shared.limits.tls_handshake_timeout, tls.acceptor().accept(socket));
         let accepted = tokio::select! {
             biased;
@@ -214,7 +224,7 @@ impl<H: Handler> Life<H> {
         let (service, overseer) = self.into_service();
         if is_h2 {
             service.activity.set_multiplexed();
-            h2(stream, service, overseer).await
+            h2(stream, service, overseer, guard).await
         } else {
             h1(stream, service, overseer).await
         }
@@ -226,6 +236,15 @@ impl<H: Handler> Life<H> {
     }
 }
 
+/// Waits for as long as a connection is kept waiting after floods. `false`: it is to be dropped.
+async fn may_begin(guard: &FloodGuard, overseer: &mut Overseer) -> bool {
+    tokio::select! {
+        biased;
+        admitted = guard.admits() => admitted,
+        () = overseer.draining() => false,
+    }
+}
+
 /// HTTP/1 to the connection's end.
 async fn h1<H: Handler>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -234,7 +253,7 @@ async fn h1<H: Handler>(
 ) -> Option<Expiry> {
     let peer = service.info.peer;
     let connection = h1_builder(overseer.limits()).serve_connection(TokioIo::new(stream), service);
-    drive(peer, connection, http1::Connection::graceful_shutdown, overseer).await
+    drive(peer, connection, http1::Connection::graceful_shutdown, overseer, None).await
 }
 
 /// HTTP/2 to the connection's end.
@@ -242,11 +261,12 @@ async fn h2<H: Handler>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     service: Exchanges<H>,
     overseer: Overseer,
+    guard: FloodGuard,
 ) -> Option<Expiry> {
     let peer = service.info.peer;
-    let stream = Metered::new(stream, Arc::clone(&service.activity));
+    let stream = Metered::new(stream, Arc::clone(&service.activity), Some(guard.clone()));
     let connection = h2_builder(overseer.limits()).serve_connection(TokioIo::new(stream), service);
-    drive(peer, connection, http2::Connection::graceful_shutdown, overseer).await
+    drive(peer, connection, http2::Connection::graceful_shutdown, overseer, Some(&guard)).await
 }
 
 /// How a connection left the lane.
@@ -365,6 +385,12 @@ struct Exchanges<H> {
     info: Arc<ConnectionInfo>,
     activity: Arc<Activity>,
     metrics: Arc<ListenerMetrics>,
+}
+
+impl<H> Exchanges<H> {
+    fn flood_guard(&self) -> FloodGuard {
+        FloodGuard::new(&self.shared.floods, self.info.peer.ip(), &self.metrics)
+    }
 }
 
 impl<H: Handler> Service<Request<Incoming>> for Exchanges<H> {

@@ -17,6 +17,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use strata_transport::error::ListenError;
+use strata_transport::flood::Floods;
 use strata_transport::tls::watch_certificates;
 use strata_types::FastPath;
 
@@ -63,6 +64,7 @@ pub(crate) struct Shared<H> {
     pub(crate) limits: HttpLimits,
     pub(crate) fast_paths: FastPaths,
     pub(crate) connections: Connections,
+    pub(crate) floods: Arc<Floods>,
     pub(crate) read_budget: ReadBudget,
     pub(crate) metrics: Arc<ServerMetrics>,
 }
@@ -90,6 +92,7 @@ impl<H: Handler> Server<H> {
             limits: config.limits.clone(),
             fast_paths: config.fast_paths,
             connections: Connections::new(config.limits.connections_max),
+            floods: Arc::default(),
             read_budget: ReadBudget::new(config.limits.read_bytes_max),
             metrics: Arc::new(metrics),
         };

@@ -1,6 +1,7 @@
 //! A connection of hyper's under an overseer, and how an HTTP/2 one is set up.
 
 use crate::activity::Expiry;
+use crate::flood::FloodGuard;
 use crate::limits::HttpLimits;
 use crate::overseer::{Overseer, Verdict};
 use crate::spawn::StreamExecutor;
@@ -13,12 +14,14 @@ use std::pin::{Pin, pin};
 /// The most that an HTTP/2 stream buffers of an answer beyond the piece that is being sent.
 const H2_SEND_BUFFER: usize = 128 * 1024;
 
-/// Polls hyper's connection and, after each step of it, asks the overseer whether it may go on. `peer` is for the log.
+/// Polls hyper's connection and, after each step of it, asks the overseer whether it may go on. `peer` is for the log; `guard` is
+/// told of an end by flood.
 pub async fn drive<C: Future<Output = hyper::Result<()>>>(
     peer: impl Display,
     connection: C,
     finish: impl Fn(Pin<&mut C>),
     mut overseer: Overseer,
+    guard: Option<&FloodGuard>,
 ) -> Option<Expiry> {
     let mut connection = pin!(connection);
     let mut expired = None;
@@ -26,6 +29,9 @@ pub async fn drive<C: Future<Output = hyper::Result<()>>>(
         let verdict = tokio::select! {
             biased;
             ended = connection.as_mut() => {
+                if let Some(guard) = guard {
+                    guard.note_end(&ended);
+                }
                 log_end(peer, ended);
                 return expired;
             }

@@ -2,10 +2,11 @@
 //! answer to some of them, at nine bytes a piece.
 //!
 //! A client begins with credit for a few of them, earns more with requests, content and what it takes of answers, and some with time. Whoever has used
-//! it up is a flood and loses the connection, and does not gain much by another one. Before that a flood costs others little: a connection gives way
+//! it up is a flood and loses the connection, and gains little by another one ([`crate::flood`]). Before that a flood costs others little: a connection gives way
 //! after so many frames, and one that has used up most of its credit is read in small pieces.
 
 use crate::activity::Activity;
+use crate::flood::FloodGuard;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -133,12 +134,13 @@ pub struct Metered<S> {
     stream: S,
     meter: FrameMeter,
     activity: Arc<Activity>,
+    guard: Option<FloodGuard>,
 }
 
 impl<S> Metered<S> {
-    /// Counts from the client's preface on.
-    pub fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, meter: FrameMeter::new(), activity }
+    /// Counts from the client's preface on. A flood is told to `guard`; a Unix socket has none.
+    pub fn new(stream: S, activity: Arc<Activity>, guard: Option<FloodGuard>) -> Self {
+        Self { stream, meter: FrameMeter::new(), activity, guard }
     }
 
     fn count(&mut self, received: &[u8]) -> io::Result<()> {
@@ -147,6 +149,9 @@ impl<S> Metered<S> {
         }
         // What is on its way to such a client is not waited for.
         self.activity.set_reset();
+        if let Some(guard) = &self.guard {
+            guard.note();
+        }
         Err(io::Error::other("a flood of frames that carry nothing"))
     }
 }

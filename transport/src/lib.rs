@@ -11,6 +11,7 @@ pub mod congestion;
 pub mod drain;
 pub mod drive;
 pub mod error;
+pub mod flood;
 pub mod forwarded;
 pub mod frame_meter;
 pub mod intake;

@@ -24,6 +24,8 @@ pub struct ListenerMetrics {
     pub idle_timeouts: Counter,
     /// Connections reset because the peer took no byte of an answer.
     pub write_stalls: Counter,
+    /// Connections ended because they sent frames without end that carry nothing, or opened and reset streams without end.
+    pub floods: Counter,
     /// Request bodies given up because no byte came.
     pub body_stalls: Counter,
     /// Bytes received, as they came from the socket.
@@ -51,6 +53,7 @@ impl ListenerMetrics {
             header_timeouts: Counter::default(),
             idle_timeouts: Counter::default(),
             write_stalls: Counter::default(),
+            floods: Counter::default(),
             body_stalls: Counter::default(),
             bytes_received: Counter::default(),
             bytes_sent: Counter::default(),

@@ -13,7 +13,7 @@ pub(super) struct Listeners(pub(super) Vec<Arc<ListenerMetrics>>);
 /// Name, help and place of one counter.
 type Row = (&'static str, &'static str, fn(&ListenerMetrics) -> &Counter);
 
-const COUNTERS: [Row; 12] = [
+const COUNTERS: [Row; 13] = [
     ("strata_http_connections", "Connections accepted", |l| &l.accepted),
     ("strata_http_exchanges", "Requests begun", |l| &l.requests),
     ("strata_http_received_bytes", "Bytes received from sockets", |l| &l.bytes_received),
@@ -27,6 +27,11 @@ const COUNTERS: [Row; 12] = [
     ("strata_http_header_timeouts", "Connections ended because a head took too long", |l| &l.header_timeouts),
     ("strata_http_idle_timeouts", "Connections ended because they were idle", |l| &l.idle_timeouts),
     ("strata_http_write_stalls", "Connections reset because the peer took no byte", |l| &l.write_stalls),
+    (
+        "strata_http_floods",
+        "HTTP/2 connections ended because they sent empty frames or resets without end",
+        |l| &l.floods,
+    ),
     ("strata_http_body_stalls", "Request bodies given up because no byte came", |l| &l.body_stalls),
 ];
 
