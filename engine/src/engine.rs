@@ -13,7 +13,7 @@ use crate::error::EngineError;
 use crate::fast_path;
 use crate::gate::{Gate, Marks, failed};
 use crate::gc::{self, Driver, GcPlan, GcReport, GcStatus, Seen};
-use crate::ingest::BufferPool;
+use crate::ingest::{BufferPool, Hashing};
 use crate::lock::DirLock;
 use crate::meta::{
     self, Batch, Committed, EventFeed, GcItem, MetaStore, Moment, Proof, RocksConfig, RocksStore,
@@ -166,7 +166,7 @@ impl Engine {
         };
         let writers = pool("strata-write", config.io_thread_count())?;
         let readers = pool("strata-read", config.io_thread_count())?;
-        let hashers = pool("strata-hash", config.hash_thread_count())?;
+        let hashing = Hashing::start(config.hash_thread_count());
         let files = Files::new(
             Arc::clone(&disk),
             Arc::clone(&gate),
@@ -199,7 +199,7 @@ impl Engine {
             gate,
             counters,
             writers,
-            hashers,
+            hashing: hashing.map_err(|error| EngineError::io("starting threads", error))?,
             files,
             holds,
             pending,
@@ -635,7 +635,7 @@ impl Open {
         store.buffers.close();
         store.pending.wait_for_none();
         store.appender.stop();
-        store.hashers.stop();
+        store.hashing.stop();
         store.writers.stop();
         store.reader.threads.stop();
         if store.gate.poisoned().is_none() {

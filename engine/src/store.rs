@@ -9,7 +9,7 @@ use crate::entropy::Entropy;
 use crate::error::EngineError;
 use crate::gate::Gate;
 use crate::gc::Seen;
-use crate::ingest::BufferPool;
+use crate::ingest::{BufferPool, Hashing};
 use crate::meta::{Batch, Committed, MetaStore, View};
 use crate::metrics::Counters;
 use crate::segment::{Appender, Dead};
@@ -31,7 +31,7 @@ pub(crate) struct Store {
     /// Write and sync files.
     pub(crate) writers: Arc<Pool>,
     /// Hash uploads.
-    pub(crate) hashers: Arc<Pool>,
+    pub(crate) hashing: Arc<Hashing>,
     pub(crate) buffers: Arc<BufferPool>,
     pub(crate) files: Arc<Files>,
     pub(crate) handles: Arc<Handles>,

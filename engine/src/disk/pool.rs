@@ -75,11 +75,6 @@ impl Pool {
         }
     }
 
-    /// Whether jobs wait for a thread.
-    pub(crate) fn has_waiting(&self) -> bool {
-        !lock(&self.shared.state).jobs.is_empty()
-    }
-
     /// Runs what is queued, then ends the threads. Not to be called on one of them. Idempotent.
     pub fn stop(&self) {
         self.leave();

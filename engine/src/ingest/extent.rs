@@ -58,10 +58,39 @@ impl Extent {
     /// Takes the bytes into the hash and adds their checksum, and keeps the state of the hash where a checkpoint asked for it.
     pub(crate) fn digest(&self, hasher: &mut Hasher) {
         let mut sum = 0_u64;
-        for (block, offset) in self.bytes().chunks(PASS_BYTES).zip((self.offset..).step_by(PASS_BYTES)) {
+        for (block, offset) in self.passes() {
             hasher.update(block);
             sum = sum.wrapping_add(checksum_part(block, offset));
         }
+        self.digested(hasher, sum);
+    }
+
+    /// The same for two extents of different uploads at once.
+    pub(crate) fn digest_both([left, right]: [&Self; 2], mut hashers: [&mut Hasher; 2]) {
+        let mut sums = [0_u64; 2];
+        let mut passes = [left.passes(), right.passes()];
+        loop {
+            let next = passes.each_mut().map(Iterator::next);
+            let blocks = next.map(|pass| pass.map_or(&[][..], |(block, _)| block));
+            Hasher::update_both(hashers.each_mut().map(|hasher| &mut **hasher), blocks);
+            if next == [None; 2] {
+                break;
+            }
+            for (sum, pass) in sums.iter_mut().zip(next) {
+                *sum = sum.wrapping_add(pass.map_or(0, |(block, offset)| checksum_part(block, offset)));
+            }
+        }
+        for ((extent, hasher), sum) in [left, right].into_iter().zip(hashers).zip(sums) {
+            extent.digested(hasher, sum);
+        }
+    }
+
+    /// The bytes in pieces, each with its offset.
+    fn passes(&self) -> impl Iterator<Item = (&[u8], u64)> {
+        self.bytes().chunks(PASS_BYTES).zip((self.offset..).step_by(PASS_BYTES))
+    }
+
+    fn digested(&self, hasher: &Hasher, sum: u64) {
         self.sum.fetch_add(sum, Ordering::AcqRel);
         if let Some(slot) = &self.snapshot {
             *lock(slot) = Some(hasher.export());

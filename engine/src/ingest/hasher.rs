@@ -3,6 +3,8 @@
 //! The state's form is that of the `sha2` crate, which may change with the crate: every state carries a number for its form,
 //! and one that is not known is not used (the stored bytes are hashed again).
 
+#[cfg(target_arch = "x86_64")]
+use super::pair::{self, BLOCK_BYTES};
 use crate::meta::HashState;
 use bytes::Bytes;
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
@@ -49,6 +51,19 @@ impl Hasher {
             Self::Sha256(hasher) => hasher.update(bytes),
             Self::Sha512(hasher) => hasher.update(bytes),
         }
+    }
+
+    /// The same for two at once: where the processor can, in less time than one after the other.
+    pub(crate) fn update_both([left, right]: [&mut Self; 2], [of_left, of_right]: [&[u8]; 2]) {
+        #[cfg(target_arch = "x86_64")]
+        if let (Self::Sha256(left), Self::Sha256(right)) = (&mut *left, &mut *right) {
+            let (of_left, of_right) = pair_up([left, right], [of_left, of_right]);
+            left.update(of_left);
+            right.update(of_right);
+            return;
+        }
+        left.update(of_left);
+        right.update(of_right);
     }
 
     pub(crate) fn finish(self) -> Digest {
@@ -110,6 +125,63 @@ impl Hasher {
     /// The state of a session that has nothing in a file.
     pub(crate) const fn no_state() -> HashState {
         HashState { form: FORM_NONE, bytes: Bytes::new() }
+    }
+}
+
+/// Hashes what both have in whole blocks; what is left is the caller's.
+#[cfg(target_arch = "x86_64")]
+fn pair_up<'b>(hashers: [&mut Sha256; 2], bytes: [&'b [u8]; 2]) -> (&'b [u8], &'b [u8]) {
+    let [left, right] = bytes.map(|bytes| bytes.as_chunks::<BLOCK_BYTES>().0);
+    let count = left.len().min(right.len());
+    let [state_of_left, state_of_right] = hashers.each_ref().map(|hasher| Sha256Blocks::of(hasher));
+    if let (Some(mut first), Some(mut second)) = (state_of_left, state_of_right) {
+        let mut words = [first.words, second.words];
+        let blocks = [left.get(..count).unwrap_or_default(), right.get(..count).unwrap_or_default()];
+        if pair::compress(&mut words, blocks) {
+            [first.words, second.words] = words;
+            first.count += count as u64;
+            second.count += count as u64;
+            let [left, right] = hashers;
+            if let (Some(first), Some(second)) = (first.hasher(), second.hasher()) {
+                (*left, *right) = (first, second);
+                let rest = |bytes: &'b [u8]| bytes.get(count * BLOCK_BYTES..).unwrap_or_default();
+                let [left, right] = bytes;
+                return (rest(left), rest(right));
+            }
+        }
+    }
+    let [left, right] = bytes;
+    (left, right)
+}
+
+/// The state of a hash between two blocks, in the form that [`FORM_SHA256`] names.
+#[cfg(target_arch = "x86_64")]
+struct Sha256Blocks {
+    words: pair::Words,
+    /// Blocks that are in it.
+    count: u64,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Sha256Blocks {
+    /// `None` in the middle of a block.
+    fn of(hasher: &Sha256) -> Option<Self> {
+        let state = hasher.serialize();
+        let (words, rest) = state.split_first_chunk::<32>()?;
+        let (count, rest) = rest.split_first_chunk::<8>()?;
+        let (words, _) = words.as_chunks::<4>();
+        let words = std::array::from_fn(|at| words.get(at).map_or(0, |word| u32::from_le_bytes(*word)));
+        (*rest.first()? == 0).then(|| Self { words, count: u64::from_le_bytes(*count) })
+    }
+
+    fn hasher(&self) -> Option<Sha256> {
+        let mut state = SerializedState::<Sha256>::default();
+        let (words, rest) = state.split_first_chunk_mut::<32>()?;
+        for (place, word) in words.as_chunks_mut::<4>().0.iter_mut().zip(self.words) {
+            *place = word.to_le_bytes();
+        }
+        *rest.first_chunk_mut::<8>()? = self.count.to_le_bytes();
+        Sha256::deserialize(&state).ok()
     }
 }
 
@@ -178,6 +250,30 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn two_at_once_come_to_what_each_comes_to_alone(
+            fronts: [Vec<u8>; 2],
+            bytes in prop::array::uniform2(prop::collection::vec(any::<u8>(), 0..1000)),
+            backs: [Vec<u8>; 2],
+            algorithms in prop::array::uniform2(prop::sample::select(vec![Algorithm::Sha256, Algorithm::Sha512])),
+        ) {
+            let mut hashers = algorithms.map(Hasher::new);
+            // With nothing before them they begin at a block; with something, seldom.
+            for aligned in [true, false] {
+                if !aligned {
+                    hashers.iter_mut().zip(&fronts).for_each(|(hasher, front)| hasher.update(front));
+                }
+                Hasher::update_both(hashers.each_mut(), bytes.each_ref().map(Vec::as_slice));
+            }
+            for ((mut hasher, algorithm), part) in hashers.into_iter().zip(algorithms).zip(0..) {
+                let (front, bytes, back) = (&fronts[part], &bytes[part], &backs[part]);
+                hasher.update(back);
+                let all = [bytes.as_slice(), front, bytes, back].concat();
+                prop_assert!(Hasher::covers(&hasher.export(), all.len() as u64));
+                prop_assert_eq!(hasher.finish(), Hasher::digest(algorithm, &all));
+            }
+        }
+
         #[test]
         fn a_state_continues(front in prop::collection::vec(any::<u8>(), 0..300), back in prop::collection::vec(any::<u8>(), 0..300)) {
             for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {

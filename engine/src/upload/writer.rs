@@ -319,7 +319,7 @@ impl Large {
     fn new(store: &Arc<Store>, file: NewFile, hasher: Hasher, stretch: Stretch, file_bytes: u64) -> Self {
         Self {
             file: Arc::new(file),
-            lane: Lane::new(Arc::clone(&store.hashers), hasher),
+            lane: Lane::new(Arc::clone(&store.hashing), hasher),
             writes: WriteLane::new(Arc::clone(&store.writers)),
             buffer: None,
             buffer_since: Instant::now(),
