@@ -1,8 +1,8 @@
 """What hostile clients cost the others: two servers with the same content, one of which is attacked. They are measured in turns, and the one whose
 turn it is not is stopped (SIGSTOP) with its attackers, so that both have the machine to themselves. One attack after the other, then all at once.
 
-Called by dev/hostile. Prints a table; figures are medians of the rounds, ratios are what counts. The attackers run on the core of the load generator at the
-lowest priority, so that they take what it leaves and not what it needs.
+Called by dev/hostile. Prints a table; figures are medians of the rounds, ratios are what counts. The attackers run on the core of the load generator as idle
+tasks, so that they take what it leaves and not what it needs.
 """
 import argparse
 import contextlib
@@ -77,7 +77,7 @@ class Attacker:
 
     def __init__(self, attack, server):
         here = pathlib.Path(__file__).parent / "attack.py"
-        command = ["taskset", "-c", CLIENT_CORE, "nice", "-n", "19", sys.executable, str(here), attack]
+        command = ["taskset", "-c", CLIENT_CORE, "chrt", "--idle", "0", sys.executable, str(here), attack]
         command += [server.address, str(ATTACKS[attack])]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.process.stdout.readline()
@@ -107,6 +107,8 @@ def rounds(calm, attacked, names, hot, arguments):
             for name, server, others in sides:
                 for other in others:
                     other.signal(signal.SIGSTOP)
+                # What came due while this one was stopped comes now, all at once, as it would not have.
+                time.sleep(arguments.settle)
                 turns[name].append(turn(server, arguments.seconds, hot))
                 memory, handles = max(memory, attacked.figure("VmRSS")), max(handles, attacked.handles())
                 for other in others:
@@ -119,8 +121,9 @@ def rounds(calm, attacked, names, hot, arguments):
 
 def main():
     parser = argparse.ArgumentParser(prog="dev/hostile", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each server in each attack")
-    parser.add_argument("--seconds", type=float, default=1.5, help="seconds of pulls, and of pushes, in a turn")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each server in each attack")
+    parser.add_argument("--seconds", type=float, default=2, help="seconds of pulls, and of pushes, in a turn")
+    parser.add_argument("--settle", type=float, default=0.5, help="seconds before a turn, for what was stopped to find its pace again")
     parser.add_argument("--only", help="attacks, with commas: " + ", ".join([*ATTACKS, "all"]))
     arguments = parser.parse_args()
     attacks = [(name, [name]) for name in ATTACKS] + [("all", list(ATTACKS))]

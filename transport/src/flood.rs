@@ -14,10 +14,12 @@ use tokio::time::{Instant, sleep_until};
 
 /// What one flood adds to the wait of its address.
 const WAIT_FOR_ONE: Duration = Duration::from_secs(1);
-/// The longest wait: within what clients allow a handshake to take.
+/// The longest wait that floods add up to: within what clients allow a handshake to take.
 const WAIT_MAX: Duration = Duration::from_secs(5);
+/// Between two connections of one address that have waited: however many there are, their floods do not come at once.
+const SPACING: Duration = Duration::from_millis(100);
 /// Connections of one address that may wait at the same time.
-const WAITING_MAX: usize = 64;
+const WAITING_MAX: usize = 256;
 /// Addresses that are remembered.
 const SOURCES_MAX: usize = 4096;
 /// Bits of an IPv6 address that tell networks apart: whoever has one has all below it.
@@ -34,6 +36,8 @@ pub struct Floods {
 struct Source {
     /// Until when its connections wait.
     until: Instant,
+    /// When the next one that waits may begin.
+    next: Instant,
     waiting: usize,
 }
 
@@ -66,12 +70,12 @@ impl Floods {
         let now = Instant::now();
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         if sources.len() >= SOURCES_MAX && !sources.contains_key(&network) {
-            sources.retain(|_, source| source.until > now || source.waiting > 0);
+            sources.retain(|_, source| source.until > now || source.next > now || source.waiting > 0);
             if sources.len() >= SOURCES_MAX {
                 return;
             }
         }
-        let source = sources.entry(network).or_insert(Source { until: now, waiting: 0 });
+        let source = sources.entry(network).or_insert(Source { until: now, next: now, waiting: 0 });
         source.until = (source.until.max(now) + WAIT_FOR_ONE).min(now + WAIT_MAX);
     }
 
@@ -79,7 +83,8 @@ impl Floods {
     fn enter(&self, network: IpAddr) -> Result<Option<Instant>, ()> {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(source) = sources.get_mut(&network) else { return Ok(None) };
-        if source.until <= Instant::now() {
+        let now = Instant::now();
+        if source.until <= now && source.next <= now {
             if source.waiting == 0 {
                 sources.remove(&network);
             }
@@ -89,7 +94,9 @@ impl Floods {
             return Err(());
         }
         source.waiting += 1;
-        Ok(Some(source.until))
+        let turn = source.next.max(source.until);
+        source.next = turn + SPACING;
+        Ok(Some(turn))
     }
 }
 
@@ -167,11 +174,14 @@ mod tests {
         source.note();
         assert_eq!(other.admits().now_or_never(), Some(true), "others are let alone");
         assert_eq!(waited(&source).await, WAIT_FOR_ONE);
+        advance(SPACING).await;
         assert_eq!(source.admits().now_or_never(), Some(true), "and nothing is held against it afterwards");
         for _ in 0..3 {
             source.note();
         }
         assert_eq!(waited(&source).await, WAIT_FOR_ONE * 3);
+        assert_eq!(waited(&source).await, SPACING, "one after the other");
+        advance(SPACING).await;
         for _ in 0..100 {
             source.note();
         }
@@ -189,12 +199,17 @@ mod tests {
         assert_eq!(source.admits().now_or_never(), Some(false));
         waiting.pop();
         assert_eq!(source.admits().now_or_never(), None);
-        advance(WAIT_FOR_ONE).await;
-        assert_eq!(source.admits().now_or_never(), Some(true), "the wait is over for all");
+        let begun = Instant::now();
         for one in waiting {
             assert!(one.await);
         }
-        assert_eq!(source.admits().now_or_never(), Some(true));
+        assert_eq!(
+            begun.elapsed(),
+            WAIT_FOR_ONE + SPACING * (WAITING_MAX as u32 - 2),
+            "they begin one after the other"
+        );
+        advance(SPACING * 3).await;
+        assert_eq!(source.admits().now_or_never(), Some(true), "the wait is over for all");
         assert!(floods.sources.lock().unwrap().is_empty(), "nothing is remembered for longer than it counts");
     }
 
