@@ -9,13 +9,15 @@ use crate::blob::FileKey;
 use crate::blob::generation::{BLOBS, directory_of, directory_path, file_path};
 use crate::disk::retry_interrupted;
 use crate::error::EngineError;
-use crate::limits::PAGE_ROWS;
 use crate::meta::{Batch, TombstoneItem, TombstoneRecord};
 use crate::store::Store;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Files that are removed between two rests: each costs the file system a moment in which it does nothing else.
+const STEP_FILES: usize = 32;
 
 /// Removes the files of all tombstones. `false`: the run is to end.
 pub(super) fn bury(
@@ -27,13 +29,13 @@ pub(super) fn bury(
     let mut touched = BTreeSet::new();
     loop {
         store.gate.check()?;
-        let mut page = store.view()?.tombstones(after, PAGE_ROWS)?;
+        let mut page = store.view()?.tombstones(after, STEP_FILES)?;
         page.truncate(page.iter().take_while(|(item, _)| matches!(item, TombstoneItem::File { .. })).count());
         // RACE: behind the look at the tombstones, so that a backup which begins now has none of these blobs.
         if store.holds.is_held() {
             return Ok(true);
         }
-        let full = page.len() == PAGE_ROWS;
+        let full = page.len() == STEP_FILES;
         after = page.last().map(|(item, _)| *item).or(after);
         let buried = bury_page(store, &page, report, &mut touched)?;
         if !pace.go_on(buried) {

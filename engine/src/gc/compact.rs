@@ -20,7 +20,7 @@ use std::sync::{Arc, mpsc};
 use strata_types::Digest;
 
 /// Frames that move together.
-const STEP_FRAMES: usize = 64;
+const STEP_FRAMES: usize = 32;
 
 /// What became of a segment.
 #[derive(Debug, PartialEq, Eq)]

@@ -15,6 +15,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
+/// How much longer than the work of a step the rest after it is.
+const RESTS_FOR_WORK: u32 = 3;
+/// What the thread's priority is lowered by (`setpriority(2)`): whoever waits for an answer goes first, and yet a busy processor keeps it a tenth.
+const NICE: i32 = 10;
+
 type Answer = oneshot::Sender<Result<GcReport, EngineError>>;
 
 /// The thread and what it shares with those who ask.
@@ -86,13 +91,15 @@ impl Driver {
 }
 
 fn work(store: &Arc<Store>, shared: &Shared) {
+    // The calling thread's own, on Linux. Where that is refused, nothing but latency is lost.
+    let _ = rustix::process::setpriority_process(None, NICE);
     let interval = store.config.gc.interval;
     // What expired while nobody ran goes first.
     let mut due = (!interval.is_zero()).then(Instant::now);
     while let Some(asked) = shared.wait(due) {
         due = next(interval);
         lock(&shared.state).status.running = true;
-        let mut pace = Limited { shared, rate: store.config.gc.rate, begun: Instant::now(), removed: 0 };
+        let mut pace = Limited { shared, rate: store.config.gc.rate, step_begun: Instant::now() };
         let outcome = catch_unwind(AssertUnwindSafe(|| run::run(store, &mut pace)));
         let outcome = outcome.unwrap_or_else(|_| Err(EngineError::corrupt("garbage collection panicked")));
         note(&mut lock(&shared.state).status, &outcome);
@@ -178,21 +185,46 @@ impl Shared {
     }
 }
 
-/// Lets a run remove so many things a second.
+/// Lets a run remove so many things a second at most, and rest longer than it works: where steps take long, others wait for the same disk and processors.
+/// Time that a step has lost is not made up for, which would take it from them.
 struct Limited<'a> {
     shared: &'a Shared,
     rate: u32,
-    begun: Instant,
-    removed: u64,
+    step_begun: Instant,
 }
 
 impl Pace for Limited<'_> {
     fn go_on(&mut self, removed: u64) -> bool {
-        self.removed += removed;
-        let earned = match self.rate {
-            0 => Duration::ZERO,
-            rate => Duration::from_micros(self.removed.saturating_mul(1_000_000) / u64::from(rate)),
+        let goes_on = self.shared.rest(after_step(self.rate, removed, self.step_begun, Instant::now()));
+        self.step_begun = Instant::now();
+        goes_on
+    }
+}
+
+/// When the step after one that has removed so much may begin.
+fn after_step(rate: u32, removed: u64, begun: Instant, ended: Instant) -> Instant {
+    let Some(rate) = std::num::NonZeroU32::new(rate) else { return ended };
+    let earned = Duration::from_micros(removed.saturating_mul(1_000_000) / u64::from(rate.get()));
+    let rest = ended.saturating_duration_since(begun).saturating_mul(RESTS_FOR_WORK);
+    let by_rate = begun.checked_add(earned).unwrap_or(ended);
+    by_rate.max(ended.checked_add(rest).unwrap_or(ended))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_keeps_its_rate_rests_and_makes_up_for_nothing() {
+        let begun = Instant::now();
+        let rest = |rate, removed, took: u64| {
+            let took = Duration::from_millis(took);
+            after_step(rate, removed, begun, begun + took).duration_since(begun).as_millis()
         };
-        self.shared.rest(self.begun.checked_add(earned).unwrap_or(self.begun))
+        assert_eq!(rest(2000, 64, 2), 32, "the rate");
+        assert_eq!(rest(2000, 64, 20), 80, "a slow step is followed by a long rest");
+        assert_eq!(rest(2000, 0, 1), 4, "a step that removed nothing has worked as well");
+        assert_eq!(rest(0, 64, 20), 20, "no limit, no rest");
+        assert!(rest(1, u64::MAX, 5) > 20, "and no number is too large");
     }
 }

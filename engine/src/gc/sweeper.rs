@@ -9,8 +9,8 @@ use super::report::{GcKind, GcRemoval, GcReport};
 use crate::error::EngineError;
 use crate::meta::{Batch, Placement, Queued, View, key};
 
-/// Entries that are judged on one view and committed together.
-const STEP_ENTRIES: usize = 64;
+/// Entries that are judged on one view and committed together. Few, for a push that comes meanwhile waits for them.
+const STEP_ENTRIES: usize = 16;
 
 /// Decides how fast a run goes.
 pub(crate) trait Pace {
