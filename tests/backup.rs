@@ -71,6 +71,18 @@ fn image(number: u64) -> Image {
     Image::of(number, vec![noise(number, 150_000), noise(number + 1_000_000, 3000)])
 }
 
+/// Pushes an image. Without any grace, a blob can be collected before its manifest is there; then it is pushed again.
+#[track_caller]
+fn push_without_grace(endpoint: Endpoint, name: &str, tag: &str, image: &Image) {
+    let repository = endpoint.repository(name);
+    let pushed = wait::within(Duration::from_mins(1), || {
+        image.blobs().for_each(|blob| drop(repository.push_blob(blob)));
+        let answer = endpoint.send(&repository.put_manifest(tag, &image.manifest));
+        (answer.status == 201).then_some(())
+    });
+    assert!(pushed.is_some(), "image {tag} was never taken");
+}
+
 /// Pushes images one after another under their numbers, and deletes each when it is [`WINDOW`] old. So the tags that are there at any moment are
 /// consecutive numbers.
 struct Sequence {
@@ -90,14 +102,7 @@ impl Sequence {
                     return;
                 }
                 let image = image(number);
-                // Without any grace, a blob can be collected before its manifest is there; the client pushes it again.
-                let tag = number.to_string();
-                let pushed = wait::within(Duration::from_mins(1), || {
-                    image.blobs().for_each(|blob| drop(repository.push_blob(blob)));
-                    let answer = endpoint.send(&repository.put_manifest(&tag, &image.manifest));
-                    (answer.status == 201).then_some(())
-                });
-                assert!(pushed.is_some(), "image {number} was never taken");
+                push_without_grace(endpoint, "sequence", &number.to_string(), &image);
                 if let Some(old) = number.checked_sub(WINDOW).filter(|old| *old > 0) {
                     let digest = self::image(old).manifest.digest();
                     endpoint.delete(repository.manifest(&digest)).expect(202);
@@ -147,7 +152,7 @@ fn a_backup_under_load_is_one_moment_of_the_store() {
     let config = "[gc]\ngrace = \"0s\"\ninterval = \"1s\"\nrate = 0\n[log]\nlevel = \"warn\"\n";
     let mut registry = registry!().config(config).start();
     let kept = Image::small(5);
-    registry.repository("kept").push_image("kept", &kept);
+    push_without_grace(registry.endpoint(), "kept", "kept", &kept);
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let storm = Storm::start(registry.endpoint(), &ledger, 11, 3);
     let sequence = Sequence::start(registry.endpoint());
