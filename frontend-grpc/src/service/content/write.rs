@@ -8,7 +8,7 @@ use futures_util::{Stream, stream};
 use std::pin::Pin;
 use std::sync::Arc;
 use strata_registry::{ContentSpace, ContentWriter, IngestStatus};
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 pub(crate) type Answers = Pin<Box<dyn Stream<Item = Result<v1::WriteContentResponse, Status>> + Send>>;
 
@@ -121,5 +121,9 @@ impl Writing {
 /// What becomes of a call whose messages could not be read.
 fn cut(status: &Status) -> Refusal {
     let refusal = invalid("message", status.message());
-    Refusal { status: status.clone(), ..refusal }
+    match status.code() {
+        // A message that is none. Answers may have begun, so nobody gives it its reason behind this.
+        Code::Internal => refusal,
+        _ => Refusal { status: status.clone(), ..refusal },
+    }
 }
