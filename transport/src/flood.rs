@@ -1,4 +1,4 @@
-//! Addresses that floods came from lately: their next HTTP/2 connections wait, so that ending one is worth something.
+//! Addresses that floods came from lately: their next connections, HTTP/2 or TLS, wait, so that ending one is worth something.
 //!
 //! Whoever floods begins anew as soon as it is cut off, with a handshake, a preface and a first credit that all cost the server work. So after a flood
 //! the connections of that address begin later, and the more so the more floods there are. Others behind the same address are made to wait as well and
