@@ -3,6 +3,7 @@
 //! Knows bytes, digests and the edges between them. Knows no HTTP, no JSON, no account and no manifest format: the
 //! service layer parses and hands down what follows from it.
 
+mod background;
 pub mod backup;
 pub mod blob;
 pub mod check;

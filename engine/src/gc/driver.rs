@@ -5,6 +5,7 @@
 use super::report::{GcReport, GcStatus};
 use super::run::{self, Outcome};
 use super::sweeper::Pace;
+use crate::background;
 use crate::error::EngineError;
 use crate::store::{Store, closed};
 use crate::sync::lock;
@@ -17,8 +18,6 @@ use tokio::sync::oneshot;
 
 /// How much longer than the work of a step the rest after it is.
 const RESTS_FOR_WORK: u32 = 3;
-/// What the thread's priority is lowered by (`setpriority(2)`): whoever waits for an answer goes first, and yet a busy processor keeps it a tenth.
-const NICE: i32 = 10;
 
 type Answer = oneshot::Sender<Result<GcReport, EngineError>>;
 
@@ -91,8 +90,7 @@ impl Driver {
 }
 
 fn work(store: &Arc<Store>, shared: &Shared) {
-    // The calling thread's own, on Linux. Where that is refused, nothing but latency is lost.
-    let _ = rustix::process::setpriority_process(None, NICE);
+    background::give_way();
     let interval = store.config.gc.interval;
     // What expired while nobody ran goes first.
     let mut due = (!interval.is_zero()).then(Instant::now);
@@ -194,6 +192,10 @@ struct Limited<'a> {
 }
 
 impl Pace for Limited<'_> {
+    fn give_way(&mut self) {
+        std::thread::yield_now();
+    }
+
     fn go_on(&mut self, removed: u64) -> bool {
         let goes_on = self.shared.rest(after_step(self.rate, removed, self.step_begun, Instant::now()));
         self.step_begun = Instant::now();

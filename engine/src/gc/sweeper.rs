@@ -14,6 +14,9 @@ const STEP_ENTRIES: usize = 16;
 
 /// Decides how fast a run goes.
 pub(crate) trait Pace {
+    /// Called between two entries of a step: whoever waits for the processor has it first.
+    fn give_way(&mut self) {}
+
     /// Called between two steps, with what the one before removed; waits as long as is right. `false`: the run is to end here.
     fn go_on(&mut self, removed: u64) -> bool;
 }
@@ -105,6 +108,7 @@ impl Sweep<'_> {
     fn step(&mut self, view: &View, page: &[Queued]) -> Result<u64, EngineError> {
         let (mut batches, mut removals) = (Vec::new(), Vec::new());
         let judged = page.iter().try_for_each(|(at, item)| {
+            self.pace.give_way();
             match self.judge.judge(view, *at, item)? {
                 Verdict::Postpone => self.report.postponed += 1,
                 Verdict::Settle(batch) => {

@@ -5,6 +5,7 @@
 use super::pace::{Allowance, Load, Pace, TICKS_PER_SECOND};
 use super::round::Scrubber;
 use super::status::ScrubStatus;
+use crate::background;
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
 use crate::store::{Store, closed};
@@ -112,6 +113,7 @@ impl Work {
     }
 
     fn run(&mut self) {
+        background::give_way();
         let mut wait = if self.scrubber.is_running() { Duration::ZERO } else { FIRST_LOOK };
         while let Some(asked) = self.shared.wait(wait) {
             let turn = catch_unwind(AssertUnwindSafe(|| self.turn(asked)));

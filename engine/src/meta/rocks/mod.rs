@@ -15,6 +15,7 @@ use super::feed::EventFeed;
 use super::freshness::Freshness;
 use super::queue::{Backend, Changes, CommitQueue};
 use super::store::{CommitDone, MetaStore, MetaView};
+use crate::background;
 use crate::error::EngineError;
 use bytes::Bytes;
 use rocksdb::checkpoint::Checkpoint;
@@ -24,6 +25,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use view::OwnedSnapshot;
 use watermark::Watermark;
+
+/// Names of the library's threads that merge tables and that write them.
+const BACKGROUND_THREADS: [&str; 2] = ["rocksdb:low", "rocksdb:high"];
 
 /// Name of the library's directory.
 const LIBRARY_DIR: &str = "rocksdb";
@@ -56,6 +60,8 @@ impl RocksStore {
             .map_err(|error| EngineError::io(format!("creating {}", library.display()), error))?;
         failure::refuse_headless(&library)?;
         let db = DB::open(&options, &library).map_err(|error| failure::on_open(&library, &error))?;
+        // The library started them with the store; another store of this process has the same ones.
+        BACKGROUND_THREADS.into_iter().for_each(background::give_way_named);
         let db = Arc::new(db);
         let watermark = Watermark::open(directory, &library, db.latest_sequence_number())?;
         let queue = CommitQueue::start(Arc::new(RocksBackend { db: db.clone(), watermark }))?;

@@ -21,6 +21,8 @@ impl Default for RocksConfig {
 }
 
 const MIB: u64 = 1024 * 1024;
+/// What is written to a table or to the log at once, bytes. A block of the log is as long.
+const PIECE: u64 = 32 * 1024;
 
 pub(super) fn database(config: &RocksConfig) -> Options {
     let mut options = Options::default();
@@ -96,6 +98,10 @@ fn housekeeping(options: &mut Options) {
     options.set_wal_bytes_per_sync(0);
     // Tables reach the disk while they are written, not all at once at the end, when a commit's sync would wait for them.
     options.set_bytes_per_sync(MIB);
+    // Merging gives way to who waits for the processor when it enters the kernel, on many only then: often, in pieces of some hundred rows.
+    options.set_writable_file_max_buffer_size(PIECE);
+    // Where nothing is written because it was all removed, reading is what enters the kernel. Not smaller: a slow disk is read one piece at a time.
+    options.set_compaction_readahead_size(128 * 1024);
     // Tables in which half of a stretch are deletions are merged soon, so that what garbage collection removed is really gone.
     options.add_compact_on_deletion_collector_factory(8192, 4096, 0.5);
     // Files are removed by background threads, not by whoever drops the last view.
