@@ -136,6 +136,7 @@ fn reads_are_verified_counted_and_the_same_from_a_folder() {
             connections: 4,
             fresh,
             rate,
+            spin: SPAN / 100,
             skew,
             bodies: Bodies::Verify,
             token: None,

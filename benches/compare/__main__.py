@@ -92,6 +92,8 @@ class Run:
                     self.runs.append({"workload": workload.key, "server": server.key, "round": number, **result})
 
     def one(self, workload, server):
+        # What the server before has left to be written is not written while this one is measured.
+        os.sync()
         with server.surroundings():
             return workload.run(server, self.size, self.arguments.client_core)
 

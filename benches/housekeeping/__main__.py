@@ -96,7 +96,7 @@ def fill(server, blobs):
 
 def turn(server, seconds, hot):
     """p99 of pulls and pushes, in milliseconds."""
-    pulls = server.load("get", "--rate", "1000", "--seconds", str(seconds), paths=hot)
+    pulls = server.load("get", "--rate", "1000", "--spin", "0.002", "--seconds", str(seconds), paths=hot)
     pushes = server.load("push-images", "--clients", "2", "--seconds", str(seconds))
     return pulls["p50_us"] / 1000, pulls["p99_us"] / 1000, pushes["p50_us"] / 1000, pushes["p99_us"] / 1000
 
@@ -122,7 +122,7 @@ def latencies(calm, busy, hot, arguments):
 def main():
     parser = argparse.ArgumentParser(prog="dev/housekeeping", description=__doc__)
     parser.add_argument("--blobs", type=int, default=100_000, help="blobs to be collected")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each server")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of each server")
     parser.add_argument("--seconds", type=float, default=2, help="seconds of pulls, and of pushes, in a turn")
     arguments = parser.parse_args()
     base = pathlib.Path(tempfile.mkdtemp(prefix="strata-housekeeping-"))

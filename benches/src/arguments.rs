@@ -41,6 +41,9 @@ pub(crate) enum Load {
         /// Requests a second (an open loop: latencies count from when each was due); default: as many as there can be
         #[arg(long)]
         rate: Option<f64>,
+        /// Before a request is due, spin for so many seconds instead of trusting the kernel's timers
+        #[arg(long, value_parser = seconds, default_value = "0.0005")]
+        spin: Duration,
         /// Ask by popularity, with this exponent of Zipf's law; default: in turns
         #[arg(long)]
         skew: Option<f64>,

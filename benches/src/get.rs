@@ -30,6 +30,8 @@ pub struct Reading {
     pub bodies: Bodies,
     /// The token that is shown for all of them, where there is one.
     pub token: Option<String>,
+    /// How long the client spins before a request is due, where there is a rate.
+    pub spin: Duration,
     /// How long to go on.
     pub span: Duration,
 }
@@ -53,10 +55,12 @@ pub fn paths(address: SocketAddr, paths: &[String], beside: &[String], how: &Rea
     let start = Instant::now();
     let end = start + how.span;
     let mut cold = Closed::new(Order::turns(paths.len(), beside.len()), end + GRACE);
-    let surroundings = Group { lines: beside.len(), fresh: false, awaited: false, script: &mut cold };
+    let surroundings =
+        Group { lines: beside.len(), fresh: false, awaited: false, spin: Duration::ZERO, script: &mut cold };
     let limit = how.span + GRACE;
     let (mut closed, mut open);
-    let group = |script| Group { lines: how.connections, fresh: how.fresh, awaited: true, script };
+    let group =
+        |script| Group { lines: how.connections, fresh: how.fresh, awaited: true, spin: how.spin, script };
     let (outcome, latencies, bytes) = if let Some(rate) = how.rate {
         open = Open::new(order, rate, start, end);
         let outcome =
@@ -94,7 +98,13 @@ pub fn herd(
 ) -> io::Result<Record> {
     let mut targets: Vec<Target> = paths.iter().map(|path| Target::new(address, "GET", path)).collect();
     let mut herd = Herd::new(clients, width, paths.len().saturating_sub(1), Instant::now());
-    let group = Group { lines: clients * width, fresh: false, awaited: true, script: &mut herd };
+    let group = Group {
+        lines: clients * width,
+        fresh: false,
+        awaited: true,
+        spin: Duration::ZERO,
+        script: &mut herd,
+    };
     let outcome = swarm::run(address, &mut targets, bodies, vec![group], limit)?;
     let (median, slowest) = (herd.latencies.quantile_us(0.5), herd.latencies.quantile_us(1.0));
     let record = Record {

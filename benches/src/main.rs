@@ -59,6 +59,7 @@ fn plain(load: Load) -> io::Result<Told> {
             connections,
             fresh,
             rate,
+            spin,
             skew,
             bodies,
             beside,
@@ -71,7 +72,7 @@ fn plain(load: Load) -> io::Result<Told> {
             };
             let _progress = Progress::show("reading", seconds);
             let token = token_file.map(fs::read_to_string).transpose()?.map(|text| text.trim().to_owned());
-            let how = Reading { method, connections, fresh, rate, skew, bodies, token, span: seconds };
+            let how = Reading { method, connections, fresh, rate, spin, skew, bodies, token, span: seconds };
             get::paths(address, &lines()?, &beside, &how).map(Told::Record)
         }
         Load::Herd { address, clients, width, bodies, limit } => {

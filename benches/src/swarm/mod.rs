@@ -22,9 +22,6 @@ use rustix::event::{Timespec, epoll::EventFlags};
 use line::Line;
 use read::{Buffers, Moved};
 
-/// Before a request is due the loop spins for this long. The kernel's timers and a processor that sleeps are late by up to 1.5 ms on virtual machines,
-/// which was all that the percentiles of a fast server told; at 500 requests a second and more the loop never sleeps.
-const SPIN: Duration = Duration::from_millis(2);
 /// The longest wait for anything: how late the end of a run may be noticed.
 const WAIT: Duration = Duration::from_millis(100);
 
@@ -36,14 +33,17 @@ pub struct Group<'s> {
     pub fresh: bool,
     /// The run goes on as long as one of these groups does; the others are its surroundings.
     pub awaited: bool,
+    /// Before a request is due the loop spins for this long: the kernel's timers and a processor that sleeps are late by up to 1.5 ms on
+    /// virtual machines. Longer than the time between two requests, it never sleeps, and leaves its core to nobody.
+    pub spin: Duration,
     /// What they do.
     pub script: &'s mut dyn Script,
 }
 
 impl std::fmt::Debug for Group<'_> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Group { lines, fresh, awaited, .. } = self;
-        write!(out, "Group {{ lines: {lines}, fresh: {fresh}, awaited: {awaited} }}")
+        let Group { lines, fresh, awaited, spin, .. } = self;
+        write!(out, "Group {{ lines: {lines}, fresh: {fresh}, awaited: {awaited}, spin: {spin:?} }}")
     }
 }
 
@@ -151,10 +151,11 @@ impl Swarm<'_> {
     }
 
     fn timeout(&self, now: Instant) -> Timespec {
-        let due = self.sleeping.iter().filter(|(lines, _)| !lines.is_empty()).map(|(_, due)| *due).min();
+        let sleeping = self.sleeping.iter().zip(&self.groups).filter(|((lines, _), _)| !lines.is_empty());
+        let due = sleeping.map(|((_, due), group)| due.checked_sub(group.spin).unwrap_or(*due)).min();
         let wait = match due {
             _ if !self.ready.is_empty() => Duration::ZERO,
-            Some(due) => due.saturating_duration_since(now).saturating_sub(SPIN).min(WAIT),
+            Some(due) => due.saturating_duration_since(now).min(WAIT),
             None => WAIT,
         };
         Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() }

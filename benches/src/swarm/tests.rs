@@ -68,7 +68,7 @@ impl Script for Few {
 fn read(address: SocketAddr, paths: [&str; 2], bodies: Bodies, fresh: bool) -> io::Result<u64> {
     let mut targets = paths.map(|path| Target::new(address, "GET", path));
     let mut script = Few(20, 0);
-    let group = Group { lines: 3, fresh, awaited: true, script: &mut script };
+    let group = Group { lines: 3, fresh, awaited: true, spin: Duration::ZERO, script: &mut script };
     let outcome = run(address, &mut targets, bodies, vec![group], Duration::from_mins(1))?;
     assert!(outcome.finished);
     assert_eq!(outcome.received, script.1);
@@ -125,7 +125,7 @@ fn a_herd_takes_the_manifest_first_and_everything_once() {
     let mut targets: Vec<Target> =
         ["/m", "/b1", "/b2", "/b3", "/b4"].map(|path| Target::new(address, "GET", path)).into();
     let mut herd = Herd::new(10, 3, 4, Instant::now());
-    let group = Group { lines: 30, fresh: false, awaited: true, script: &mut herd };
+    let group = Group { lines: 30, fresh: false, awaited: true, spin: Duration::ZERO, script: &mut herd };
     let outcome = run(address, &mut targets, Bodies::Copy, vec![group], Duration::from_mins(1)).unwrap();
     assert!(outcome.finished);
     assert_eq!((herd.latencies.count(), herd.bytes), (10, 10 * (2 + 4 * 3)));
@@ -141,8 +141,8 @@ fn an_open_loop_keeps_its_rate_and_its_surroundings_end_with_it() {
     let mut open = Open::new(Order::turns(0, 1), 1000.0, start, end);
     let mut beside = Closed::new(Order::turns(1, 1), start + Duration::from_hours(1));
     let groups = vec![
-        Group { lines: 4, fresh: false, awaited: true, script: &mut open },
-        Group { lines: 2, fresh: false, awaited: false, script: &mut beside },
+        Group { lines: 4, fresh: false, awaited: true, spin: Duration::ZERO, script: &mut open },
+        Group { lines: 2, fresh: false, awaited: false, spin: Duration::ZERO, script: &mut beside },
     ];
     let outcome = run(address, &mut targets, Bodies::Discard, groups, Duration::from_mins(1)).unwrap();
     assert!(outcome.finished);
@@ -155,7 +155,7 @@ fn a_run_ends_when_its_time_is_over() {
     let (address, _) = serve(|path| if path == "/silent" { Vec::new() } else { ok(b"1") });
     let mut targets = vec![Target::new(address, "GET", "/silent")];
     let mut closed = Closed::new(Order::turns(0, 1), Instant::now() + Duration::from_hours(1));
-    let group = Group { lines: 1, fresh: false, awaited: true, script: &mut closed };
+    let group = Group { lines: 1, fresh: false, awaited: true, spin: Duration::ZERO, script: &mut closed };
     let outcome =
         run(address, &mut targets, Bodies::Discard, vec![group], Duration::from_millis(50)).unwrap();
     assert!(!outcome.finished);
