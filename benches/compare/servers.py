@@ -166,8 +166,8 @@ class Strata(Server):
         tls = self.certificate()
         config = self.folder / "strata.toml"
         config.write_text(
-            f'[[http.listeners]]\naddress = "{self.address}"\n\n'
-            f'[[http.listeners]]\naddress = "{self.tls_address}"\n'
+            f'[[http.listener]]\naddress = "{self.address}"\n\n'
+            f'[[http.listener]]\naddress = "{self.tls_address}"\n'
             f'certificate = "{tls}/certificate.pem"\nkey = "{tls}/key.pem"\n'
         )
         return [STRATA, "serve", "--config", str(config), "--data", str(self.folder / "data")]
