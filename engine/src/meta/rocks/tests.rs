@@ -336,3 +336,21 @@ fn large_values_and_many_rows_survive_compaction() {
         assert_eq!(get(&store, &format!("large {round}")).unwrap().unwrap(), large);
     }
 }
+
+#[test]
+fn the_librarys_threads_give_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let _store = RocksStore::open(directory.path(), &small()).unwrap();
+    let mut niceness = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        // Threads of other tests may end meanwhile.
+        let Ok(stat) = std::fs::read_to_string(task.unwrap().path().join("stat")) else { continue };
+        let (name, fields) = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(") ")).unwrap();
+        if BACKGROUND_THREADS.contains(&name) {
+            // proc_pid_stat(5): the nineteenth field, the third is the first behind the name.
+            niceness.push(fields.split(' ').nth(16).unwrap().parse::<i32>().unwrap());
+        }
+    }
+    assert!(niceness.len() >= BACKGROUND_THREADS.len(), "{niceness:?}");
+    assert!(niceness.iter().all(|nice| *nice >= 10), "{niceness:?}");
+}
