@@ -284,6 +284,42 @@ fn a_round_that_a_kill_interrupted_goes_on() {
 }
 
 #[test]
+fn a_round_makes_room_for_readers_whose_answers_come_from_memory() {
+    let registry = registry!().config("[scrub]\nrate = \"20 KiB\"\n").start();
+    let repository = registry.repository("a/b");
+    for seed in 0..10 {
+        repository.push_blob(&noise(seed, 300_000));
+    }
+    let target = repository.blob(&repository.push_blob(b"asked for again and again"));
+    let request = Request::get(target.clone());
+    let mut connection = registry.endpoint().connect();
+    // From now on it is in memory, and no blob is opened for it.
+    for _ in 0..2 {
+        connection.exchange(&request).expect("an answer").expect(200);
+    }
+    let opened = metric(&registry, "store_blobs_opened_total");
+    let start = Request::post("/api/v1/scrub").header("content-type", "application/json").body("{}");
+    answered(registry.endpoint().send(&start), 202);
+    let paused = |registry: &TestRegistry| {
+        let status = answered(registry.endpoint().get("/api/v1/scrub"), 200).json();
+        assert_eq!(status["running"], true, "{status}");
+        status["paused"] == true
+    };
+    wait::until("the round makes room", BOUND, || {
+        // Many at once, so that no machine is too slow for it.
+        for _ in 0..200 {
+            connection.send(&request).expect("the connection stands");
+        }
+        for _ in 0..200 {
+            connection.read_response("GET", &target).expect("an answer").expect(200);
+        }
+        paused(&registry).then_some(())
+    });
+    assert_eq!(metric(&registry, "store_blobs_opened_total"), opened);
+    wait::until("the round goes on", BOUND, || (!paused(&registry)).then_some(()));
+}
+
+#[test]
 fn large_blobs_are_verified_before_they_are_sent_where_that_is_wanted() {
     for (mode, reads) in [("always", 1), ("sample", 64)] {
         let config = format!("[storage]\nverify-on-read = \"{mode}\"\n");

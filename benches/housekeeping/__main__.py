@@ -1,6 +1,6 @@
-"""What housekeeping costs those who pull and push: two servers with the same content, one of which collects garbage. They are measured in turns, and
-the one whose turn it is not is stopped (SIGSTOP), so that both have the machine to themselves. At the end everything is deleted and collected,
-and the data directory compared with an empty one.
+"""What housekeeping costs those who pull and push: four servers with the same content, of which one collects garbage and one scrubs; two rest, and how
+these two differ is how far the figures can be trusted. They are measured in turns, in another order each time, and those whose turn it is not are stopped
+(SIGSTOP), so that each has the machine to itself. At the end everything is deleted and collected, and the data directory compared with an empty one.
 
 Called by dev/housekeeping. Prints a table; figures are medians of the rounds, ratios are what counts.
 """
@@ -39,12 +39,13 @@ def disk_bytes(folder):
 
 
 class Server:
-    """Strata on a folder, pinned, collecting only when it is told to."""
+    """Strata on a folder, pinned, collecting and scrubbing only when it is told to."""
 
     def __init__(self, data):
         self.data, self.address = data, f"127.0.0.1:{free_port()}"
         command = ["taskset", "-c", SERVER_CORE, STRATA, "serve", "--data", str(data), "--listen", self.address]
-        command += ["--gc-grace", "0s", "--gc-interval", "0s", "--gc-undo", "0s", "--log-level", "warn"]
+        command += ["--gc-grace", "0s", "--gc-interval", "0s", "--gc-undo", "0s"]
+        command += ["--scrub-interval", "0s", "--grpc-listen", "off", "--log-level", "warn"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         while True:
             with contextlib.suppress(OSError):
@@ -101,19 +102,28 @@ def turn(server, seconds, hot):
     return pulls["p50_us"] / 1000, pulls["p99_us"] / 1000, pushes["p50_us"] / 1000, pushes["p99_us"] / 1000
 
 
-def latencies(calm, busy, hot, arguments):
-    """Turns of both servers while one of them collects."""
+def latencies(servers, hot, arguments):
+    """Turns of all servers, while one collects and one scrubs: medians of each, and how many blobs were collected."""
+    busy = servers["collecting"]
     collector = threading.Thread(target=busy.ask, args=("POST", "/api/v1/gc"))
-    turns = {"calm": [], "collecting": []}
+    turns = {name: [] for name in servers}
     before = busy.ask("GET", "/api/v1/gc")["removed"].get("blob", {"objects": 0})["objects"]
     collector.start()
-    for _ in range(arguments.rounds):
-        for name, server, other in (("calm", calm, busy), ("collecting", busy, calm)):
-            other.signal(signal.SIGSTOP)
-            turns[name].append(turn(server, arguments.seconds, hot))
-            other.signal(signal.SIGCONT)
-    still = busy.ask("GET", "/api/v1/gc")
-    print(f"  collecting until the end of the last turn: {still['running']}", flush=True)
+    servers["scrubbing"].ask("POST", "/api/v1/scrub")
+    for server in servers.values():
+        server.signal(signal.SIGSTOP)
+    order = list(servers)
+    for number in range(arguments.rounds):
+        for name in order[number % len(order):] + order[:number % len(order)]:
+            # What the one before has left to be written is not written while this one is measured.
+            os.sync()
+            servers[name].signal(signal.SIGCONT)
+            turns[name].append(turn(servers[name], arguments.seconds, hot))
+            servers[name].signal(signal.SIGSTOP)
+    for server in servers.values():
+        server.signal(signal.SIGCONT)
+    running = {"collecting": busy.ask("GET", "/api/v1/gc")["running"], "scrubbing": servers["scrubbing"].ask("GET", "/api/v1/scrub")["running"]}
+    print(f"  until the end of the last turn: {running}", flush=True)
     collector.join()
     after = busy.ask("GET", "/api/v1/gc")["removed"]["blob"]["objects"]
     return {name: [statistics.median(column) for column in zip(*rows)] for name, rows in turns.items()}, after - before
@@ -122,7 +132,7 @@ def latencies(calm, busy, hot, arguments):
 def main():
     parser = argparse.ArgumentParser(prog="dev/housekeeping", description=__doc__)
     parser.add_argument("--blobs", type=int, default=100_000, help="blobs to be collected")
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each server")
+    parser.add_argument("--rounds", type=int, default=12, help="turns of each server")
     parser.add_argument("--seconds", type=float, default=2, help="seconds of pulls, and of pushes, in a turn")
     arguments = parser.parse_args()
     base = pathlib.Path(tempfile.mkdtemp(prefix="strata-housekeeping-"))
@@ -134,19 +144,23 @@ def main():
         fill(first, arguments.blobs)
         hot = first.load("fill", "--count", "8", "--bytes", "65536", "--tag", "hot")
         first.stop()
-        shutil.copytree(base / "collecting", base / "calm")
-        servers[:] = [Server(base / "calm"), Server(base / "collecting")]
-        medians, removed = latencies(*servers, hot, arguments)
-        busy = servers[1]
+        names = ["resting", "resting too", "scrubbing", "collecting"]
+        for name in names[:-1]:
+            shutil.copytree(base / "collecting", base / name)
+        named = {name: Server(base / name) for name in names}
+        servers[:] = named.values()
+        medians, removed = latencies(named, hot, arguments)
+        busy = named["collecting"]
         for repository in busy.repositories():
             busy.ask("DELETE", f"/api/v1/images/{repository}")
         for _ in range(2):
             busy.ask("POST", "/api/v1/gc")
         left = disk_bytes(busy.data) - empty
-        print(f"\n{removed} blobs collected meanwhile\n\n| | calm | collecting | ratio |\n|---|--:|--:|--:|")
-        for index, name in enumerate(("pull 64 KiB p50", "pull 64 KiB p99", "push image p50", "push image p99")):
-            one, two = medians["calm"][index], medians["collecting"][index]
-            print(f"| {name} | {one:.2f} ms | {two:.2f} ms | {two / one:.2f} |")
+        print(f"\n{removed} blobs collected\n\n| | resting | resting too | scrubbing | collecting |\n|---|--:|--:|--:|--:|")
+        for index, title in enumerate(("pull 64 KiB p50", "pull 64 KiB p99", "push image p50", "push image p99")):
+            calm = medians["resting"][index]
+            cells = [f"{medians[name][index]:.2f} ms ({medians[name][index] / calm:.2f} ×)" for name in names[1:]]
+            print(f"| {title} | {calm:.2f} ms | {' | '.join(cells)} |")
         print(f"\nAll deleted and collected: {left / 2**20:.1f} MiB more than an empty data directory")
     finally:
         for server in servers:

@@ -6,7 +6,7 @@
 //! (`sched_setattr(2)`: `sched_runtime` of the ordinary policy); older kernels take no notice.
 //!
 //! Kernels that preempt lazily look who else wants the processor only when the thread enters the kernel, or at the next tick of 1 to 4 ms. So those
-//! who work through much give way themselves now and then ([`std::thread::yield_now`]), or read and write in small pieces.
+//! who work through much give way themselves now and then ([`yield_now`]), or read and write in small pieces.
 
 use rustix::process::{Pid, getpriority_process, setpriority_process};
 use std::fs;
@@ -24,6 +24,11 @@ pub(crate) fn give_way() {
     if let Err(error) = lower(thread) {
         tracing::debug!(%error, "a thread in the background keeps its priority");
     }
+}
+
+/// Lets whoever waits for the processor have it first. For work that goes on for long without entering the kernel.
+pub(crate) fn yield_now() {
+    std::thread::yield_now();
 }
 
 /// Makes all threads of this process with this name give way, for those that a library has started.

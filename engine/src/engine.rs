@@ -567,6 +567,11 @@ impl Engine {
         self.open.scrub.status()
     }
 
+    /// Takes note of a read that was answered without asking: work in the background makes room for readers.
+    pub fn note_kept_answer(&self) {
+        self.store().counters.answers_kept.add(1);
+    }
+
     /// What the engine did since it was opened, and what it holds now.
     pub fn metrics(&self) -> EngineMetrics {
         let store = self.store();

@@ -18,6 +18,7 @@ mod gate;
 pub mod gc;
 mod ingest;
 pub mod limits;
+mod load;
 mod lock;
 pub mod meta;
 pub mod metrics;

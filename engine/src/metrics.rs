@@ -96,6 +96,8 @@ pub(crate) struct Counters {
     pub(crate) segment_appends: Counter,
     pub(crate) segment_frames: Counter,
     pub(crate) blobs_opened: Counter,
+    /// Answers that were given again without asking the store.
+    pub(crate) answers_kept: Counter,
     pub(crate) reads_inline: Counter,
     pub(crate) reads_deferred: Counter,
     pub(crate) corruptions: Counter,

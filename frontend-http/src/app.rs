@@ -332,6 +332,7 @@ impl Handler for App {
             }
         };
         self.hot.count();
+        answer.standing.given();
         if request.asked == Asked::Get {
             answer.standing.pulled();
         }

@@ -55,6 +55,11 @@ impl Standing {
         self.proof.holds() && self.until.is_none_or(|until| Instant::now() < until)
     }
 
+    /// Tells the store that the answer was given again, to a pull or to another question.
+    pub fn given(&self) {
+        self.registry.engine().note_kept_answer();
+    }
+
     /// Counts a pull that was answered with what is kept, as the use case would have.
     pub fn pulled(&self) {
         let counters = self.registry.counters();

@@ -7,6 +7,7 @@ use super::run::{self, Outcome};
 use super::sweeper::Pace;
 use crate::background;
 use crate::error::EngineError;
+use crate::load::{BUSY_SHARE, LOOK, Load, Watch};
 use crate::store::{Store, closed};
 use crate::sync::lock;
 use std::io;
@@ -18,6 +19,9 @@ use tokio::sync::oneshot;
 
 /// How much longer than the work of a step the rest after it is.
 const RESTS_FOR_WORK: u32 = 3;
+
+/// Free space, in reserves, with which there is no haste.
+const SPACE_ENOUGH: u64 = 4;
 
 type Answer = oneshot::Sender<Result<GcReport, EngineError>>;
 
@@ -97,7 +101,7 @@ fn work(store: &Arc<Store>, shared: &Shared) {
     while let Some(asked) = shared.wait(due) {
         due = next(interval);
         lock(&shared.state).status.running = true;
-        let mut pace = Limited { shared, rate: store.config.gc.rate, step_begun: Instant::now() };
+        let mut pace = Limited::new(store, shared);
         let outcome = catch_unwind(AssertUnwindSafe(|| run::run(store, &mut pace)));
         let outcome = outcome.unwrap_or_else(|_| Err(EngineError::corrupt("garbage collection panicked")));
         note(&mut lock(&shared.state).status, &outcome);
@@ -183,21 +187,54 @@ impl Shared {
     }
 }
 
-/// Lets a run remove so many things a second at most, and rest longer than it works: where steps take long, others wait for the same disk and processors.
+/// Lets a run remove so many things a second at most, a tenth of that beside much else, and rest longer than it works: where steps take long, others wait for the same disk and processors.
 /// Time that a step has lost is not made up for, which would take it from them.
 struct Limited<'a> {
+    store: &'a Store,
     shared: &'a Shared,
-    rate: u32,
+    watch: Watch,
+    looked_at: Instant,
+    is_busy: bool,
     step_begun: Instant,
+}
+
+impl<'a> Limited<'a> {
+    fn new(store: &'a Store, shared: &'a Shared) -> Self {
+        let now = Instant::now();
+        let mut watch = Watch::default();
+        let is_busy = watch.is_busy(Load::of(&store.counters));
+        Self { store, shared, watch, looked_at: now, is_busy, step_begun: now }
+    }
+
+    /// Removals a second for now: fewer while the server has much to do, unless it runs short of space.
+    fn rate(&mut self) -> u32 {
+        if self.looked_at.elapsed() >= LOOK {
+            self.looked_at = Instant::now();
+            self.is_busy =
+                self.watch.is_busy(Load::of(&self.store.counters)) && !is_short_of_space(self.store);
+        }
+        rate(self.store.config.gc.rate, self.is_busy)
+    }
+}
+
+/// Whether there is so little space that it is room that the server needs most.
+fn is_short_of_space(store: &Store) -> bool {
+    let enough = store.config.reserve_bytes.saturating_mul(SPACE_ENOUGH);
+    store.gate.space().is_ok_and(|space| space.available < enough)
+}
+
+/// Removals a second; 0 is no limit, and stays none.
+fn rate(configured: u32, is_busy: bool) -> u32 {
+    if is_busy { configured.div_ceil(BUSY_SHARE) } else { configured }
 }
 
 impl Pace for Limited<'_> {
     fn give_way(&mut self) {
-        std::thread::yield_now();
+        background::yield_now();
     }
 
     fn go_on(&mut self, removed: u64) -> bool {
-        let goes_on = self.shared.rest(after_step(self.rate, removed, self.step_begun, Instant::now()));
+        let goes_on = self.shared.rest(after_step(self.rate(), removed, self.step_begun, Instant::now()));
         self.step_begun = Instant::now();
         goes_on
     }
@@ -226,6 +263,8 @@ mod tests {
         assert_eq!(rest(2000, 64, 2), 32, "the rate");
         assert_eq!(rest(2000, 64, 20), 80, "a slow step is followed by a long rest");
         assert_eq!(rest(2000, 0, 1), 4, "a step that removed nothing has worked as well");
+        assert_eq!(rest(rate(2000, true), 64, 2), 320, "a tenth of the rate beside others");
+        assert_eq!(rest(rate(0, true), 64, 20), 20, "no limit, no rest");
         assert_eq!(rest(0, 64, 20), 20, "no limit, no rest");
         assert!(rest(1, u64::MAX, 5) > 20, "and no number is too large");
     }

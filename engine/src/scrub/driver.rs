@@ -2,12 +2,13 @@
 //!
 //! A round that was under way when the process ended goes on. The end of the store ends a tick between two pieces.
 
-use super::pace::{Allowance, Load, Pace, TICKS_PER_SECOND};
+use super::pace::{Allowance, Pace, TICK};
 use super::round::Scrubber;
 use super::status::ScrubStatus;
 use crate::background;
 use crate::clock::UnixMillis;
 use crate::error::EngineError;
+use crate::load::Load;
 use crate::store::{Store, closed};
 use crate::sync::lock;
 use std::io;
@@ -21,6 +22,11 @@ use tokio::sync::oneshot;
 const FIRST_LOOK: Duration = Duration::from_mins(1);
 /// How long a round rests after the store refused it a write.
 const REST_AFTER_ERROR: Duration = Duration::from_secs(10);
+
+/// What is read in one go, bytes. Little: others wait for the processor meanwhile, and sixteen looks at small blobs take a millisecond.
+const SLICE_BYTES: u64 = 64 * 1024;
+/// How much longer than the work on a slice the rest after it is, where there is a limit.
+const RESTS_FOR_WORK: u32 = 3;
 
 /// Who asked for a round, and how fast it is to go.
 type Asked = (oneshot::Sender<Result<u64, EngineError>>, Option<u64>);
@@ -152,28 +158,49 @@ impl Work {
             self.tell(false);
             return FIRST_LOOK;
         }
-        let counters = &self.store.counters;
-        let load = Load { uploads: counters.writers.get(), opened: counters.blobs_opened.get() };
         let begun = Instant::now();
-        match self.pace.tick(load) {
+        match self.pace.tick(Load::of(&self.store.counters)) {
             Allowance::Paused => self.tell(true),
-            Allowance::Bytes(bytes) => match self.scrubber.step(bytes) {
-                Ok(step) => {
-                    self.pace.spent(bytes, step.spent);
-                    counters.scrubbed_bytes.add(step.spent);
-                    counters.scrub_rounds.add(u64::from(step.ended));
-                    if step.ended {
-                        self.pace = Pace::new(self.store.config.scrub.rate);
-                    }
-                    self.tell(false);
-                    if self.pace.is_unlimited() {
-                        return Duration::ZERO;
-                    }
+            Allowance::Bytes(bytes) => {
+                if let Err(error) = self.slices(bytes, begun) {
+                    return self.rest(&error);
                 }
-                Err(error) => return self.rest(&error),
-            },
+                self.tell(false);
+                if self.pace.is_unlimited() {
+                    return Duration::ZERO;
+                }
+            }
         }
-        Duration::from_millis(1000 / TICKS_PER_SECOND).saturating_sub(begun.elapsed())
+        TICK.saturating_sub(begun.elapsed())
+    }
+
+    /// Uses a tick, slice by slice, until its bytes are read, its time is over or the store is being closed. What it did not come to is forgotten:
+    /// where a look costs more than its bytes, as with small blobs, time is the limit.
+    fn slices(&mut self, bytes: u64, begun: Instant) -> Result<(), EngineError> {
+        let counters = &self.store.counters;
+        let mut spent = 0;
+        while spent < bytes {
+            let slice_begun = Instant::now();
+            let step = self.scrubber.step(SLICE_BYTES.min(bytes - spent));
+            let step = step.inspect_err(|_| self.pace.spent(bytes, spent))?;
+            spent += step.spent;
+            counters.scrubbed_bytes.add(step.spent);
+            counters.scrub_rounds.add(u64::from(step.ended));
+            if step.ended {
+                self.pace = Pace::new(self.store.config.scrub.rate);
+                return Ok(());
+            }
+            let rest = if self.pace.is_unlimited() {
+                Duration::ZERO
+            } else {
+                slice_begun.elapsed() * RESTS_FOR_WORK
+            };
+            if begun.elapsed() + rest >= TICK || !self.shared.pause(rest) {
+                break;
+            }
+        }
+        self.pace.spent(bytes, spent);
+        Ok(())
     }
 
     fn rest(&self, error: &EngineError) -> Duration {
@@ -218,6 +245,16 @@ impl Shared {
             let rest = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
             state = self.changed.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Waits so long; `false`: the store is being closed.
+    fn pause(&self, how_long: Duration) -> bool {
+        let state = lock(&self.state);
+        if how_long.is_zero() {
+            return !state.stop;
+        }
+        let waited = self.changed.wait_timeout_while(state, how_long, |state| !state.stop);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.stop
     }
 
     fn note(&self, change: impl FnOnce(&mut ScrubStatus)) {

@@ -1,24 +1,13 @@
 //! How fast a scrub may go: so many bytes a tick, fewer while the server has much to do. Pure arithmetic; the clock is the driver's.
 
-/// Ticks per second.
-pub(crate) const TICKS_PER_SECOND: u64 = 10;
-/// Uploads under way from which on the server counts as busy.
-const BUSY_UPLOADS: u64 = 4;
-/// Blobs opened since the last tick from which on it does.
-const BUSY_OPENS: u64 = 50;
-/// While the server is busy, one tick in so many is used: a server that is never idle is scrubbed, too.
-const BUSY_SHARE: u32 = 10;
+use crate::load::{BUSY_SHARE, LOOK, Load, Watch};
+use std::time::Duration;
+
+/// The length of a tick.
+pub(crate) const TICK: Duration = LOOK;
+const TICKS_PER_SECOND: u64 = 1000 / TICK.as_millis() as u64;
 /// What a tick without a limit may read, bytes: it must end before long, because somebody may want the thread to stop.
 const UNLIMITED_TICK_BYTES: u64 = 64 * 1024 * 1024;
-
-/// What else the server does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Load {
-    /// Uploads that are being written.
-    pub(crate) uploads: u64,
-    /// Blobs opened for readers since the store was opened.
-    pub(crate) opened: u64,
-}
 
 /// What a tick may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +25,7 @@ pub(crate) struct Pace {
     tick_bytes: Option<u64>,
     /// What was read beyond what was allowed, and is taken off the next ticks.
     debt: u64,
-    opened: u64,
+    watch: Watch,
     busy_ticks: u32,
 }
 
@@ -44,7 +33,7 @@ impl Pace {
     /// `rate` bytes a second; 0: no limit.
     pub(crate) fn new(rate: u64) -> Self {
         let tick_bytes = (rate > 0).then(|| (rate / TICKS_PER_SECOND).max(1));
-        Self { tick_bytes, debt: 0, opened: 0, busy_ticks: 0 }
+        Self { tick_bytes, debt: 0, watch: Watch::default(), busy_ticks: 0 }
     }
 
     /// Whether a tick is over as soon as its bytes are read.
@@ -54,9 +43,7 @@ impl Pace {
 
     /// What the next tick may do.
     pub(crate) fn tick(&mut self, load: Load) -> Allowance {
-        let opened = load.opened.saturating_sub(self.opened);
-        self.opened = load.opened;
-        if load.uploads >= BUSY_UPLOADS || opened >= BUSY_OPENS {
+        if self.watch.is_busy(load) {
             self.busy_ticks += 1;
             if self.busy_ticks < BUSY_SHARE {
                 return Allowance::Paused;
@@ -82,7 +69,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const IDLE: Load = Load { uploads: 0, opened: 0 };
+    const IDLE: Load = Load { uploads: 0, blobs: 0 };
 
     proptest! {
         #[test]
@@ -107,14 +94,13 @@ mod tests {
         let mut pace = Pace::new(1000);
         let mut load = IDLE;
         let mut paused = 0;
+        assert_eq!(pace.tick(load), Allowance::Bytes(100));
         for _ in 0..100 {
-            load.opened += BUSY_OPENS;
+            load.blobs += 1000;
             paused += u32::from(pace.tick(load) == Allowance::Paused);
         }
         assert_eq!(paused, 90);
-        assert_eq!(pace.tick(Load { uploads: 0, ..load }), Allowance::Bytes(100), "nothing was opened since");
-        assert_eq!(pace.tick(Load { uploads: BUSY_UPLOADS, ..load }), Allowance::Paused);
-        assert_eq!(pace.tick(Load { uploads: 1, ..load }), Allowance::Bytes(100));
+        assert_eq!(pace.tick(load), Allowance::Bytes(100), "nothing was asked for since");
     }
 
     #[test]

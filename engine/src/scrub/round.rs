@@ -6,6 +6,7 @@
 
 use super::judge::{Reading, Verdict, judge_frame, judge_length, read_piece, unreadable};
 use super::status::{FindingKind, ScrubFinding};
+use crate::background;
 use crate::blob::checksum_part;
 use crate::blob::generation::file_path;
 use crate::disk::{DiskFile, OpenMode};
@@ -148,6 +149,7 @@ impl Scrubber {
         let mut spent = 0;
         let mut ended = false;
         while spent < budget && !ended {
+            background::yield_now();
             let cost = if self.open.is_some() {
                 self.read_on()?
             } else if let Some((digest, record)) = self.waiting.pop_front() {

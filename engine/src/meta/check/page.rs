@@ -5,6 +5,7 @@ use super::held::Held;
 use super::queue::Queued;
 use super::store::Log;
 use super::{Checker, Finding, Summary, rows_per_page};
+use crate::background;
 use crate::error::EngineError;
 use crate::meta::view::View;
 use bytes::Bytes;
@@ -41,6 +42,7 @@ pub(crate) fn check_page(view: &View, first: u8, after: Option<&Bytes>) -> Resul
         };
         checker.go_on_behind(after)?;
         for (key, value) in &rows {
+            background::yield_now();
             checker.row(key, value.clone());
         }
     }
