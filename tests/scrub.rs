@@ -290,7 +290,7 @@ fn a_round_makes_room_for_readers_whose_answers_come_from_memory() {
     for seed in 0..10 {
         repository.push_blob(&noise(seed, 300_000));
     }
-    let target = repository.blob(&repository.push_blob(b"asked for again and again"));
+    let target = repository.blob(&repository.push_blob(&Bytes::from_static(b"asked for again and again")));
     let request = Request::get(target.clone());
     let mut connection = registry.endpoint().connect();
     // From now on it is in memory, and no blob is opened for it.

@@ -282,7 +282,7 @@ settings! {
         undo: Span = "1d";
         /// Keeps the blobs of deleted manifests as long as they can be restored, not only for `gc.grace`.
         undo_keeps_bytes: bool = "false";
-        /// Removals per second at most. 0 sets no limit.
+        /// Removals per second at most; a tenth of that while the server has much to do. 0 sets no limit.
         rate: u32 = "2000";
         /// Dead part of a file of small blobs, in percent, from which on what still lives in it is moved and the file removed.
         segment_dead: u32 = "50";
