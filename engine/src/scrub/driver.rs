@@ -143,6 +143,8 @@ impl Work {
     fn turn(&mut self, asked: Vec<Asked>) -> Duration {
         if !asked.is_empty() || (!self.scrubber.is_running() && self.is_due()) {
             let begun = self.scrubber.start();
+            // Whoever asked and then looks finds the round under way.
+            self.tell(false);
             for (answer, rate) in asked {
                 if let Some(rate) = rate {
                     self.pace = Pace::new(rate);
