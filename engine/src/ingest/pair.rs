@@ -132,8 +132,11 @@ fn quarter(low: [u8; 8], high: [u8; 8]) -> __m128i {
 
 #[inline]
 #[target_feature(enable = "sha,sse4.1,ssse3")]
-fn lane(&[a, b, c, d, e, f, g, h]: &Words) -> Lane {
-    Lane { abef: register(a, b, e, f), cdgh: register(c, d, g, h) }
+fn lane(words: &Words) -> Lane {
+    Lane {
+        abef: register(words[0], words[1], words[4], words[5]),
+        cdgh: register(words[2], words[3], words[6], words[7]),
+    }
 }
 
 /// Four words, the first in the highest place.
