@@ -118,6 +118,8 @@ def latencies(servers, hot, arguments):
             # What the one before has left to be written is not written while this one is measured.
             os.sync()
             servers[name].signal(signal.SIGCONT)
+            # It was stopped for a while; what it finds out of the caches then is not what is measured.
+            servers[name].load("get", "--rate", "1000", "--spin", "0.002", "--seconds", "0.5", paths=hot)
             turns[name].append(turn(servers[name], arguments.seconds, hot))
             servers[name].signal(signal.SIGSTOP)
     for server in servers.values():
