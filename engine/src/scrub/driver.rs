@@ -164,23 +164,25 @@ impl Work {
         match self.pace.tick(Load::of(&self.store.counters)) {
             Allowance::Paused => self.tell(true),
             Allowance::Bytes(bytes) => {
-                if let Err(error) = self.slices(bytes, begun) {
-                    return self.rest(&error);
-                }
+                let rest = match self.slices(bytes, begun) {
+                    Ok(rest) => rest,
+                    Err(error) => return self.rest(&error),
+                };
                 self.tell(false);
                 if self.pace.is_unlimited() {
                     return Duration::ZERO;
                 }
+                return TICK.saturating_sub(begun.elapsed()).max(rest);
             }
         }
         TICK.saturating_sub(begun.elapsed())
     }
 
     /// Uses a tick, slice by slice, until its bytes are read, its time is over or the store is being closed. What it did not come to is forgotten:
-    /// where a look costs more than its bytes, as with small blobs, time is the limit.
-    fn slices(&mut self, bytes: u64, begun: Instant) -> Result<(), EngineError> {
+    /// where a look costs more than its bytes, as with small blobs, time is the limit. Returns the rest that is due after the last slice.
+    fn slices(&mut self, bytes: u64, begun: Instant) -> Result<Duration, EngineError> {
         let counters = &self.store.counters;
-        let mut spent = 0;
+        let (mut spent, mut rest) = (0, Duration::ZERO);
         while spent < bytes {
             let slice_begun = Instant::now();
             let step = self.scrubber.step(SLICE_BYTES.min(bytes - spent));
@@ -190,19 +192,17 @@ impl Work {
             counters.scrub_rounds.add(u64::from(step.ended));
             if step.ended {
                 self.pace = Pace::new(self.store.config.scrub.rate);
-                return Ok(());
+                return Ok(Duration::ZERO);
             }
-            let rest = if self.pace.is_unlimited() {
-                Duration::ZERO
-            } else {
-                slice_begun.elapsed() * RESTS_FOR_WORK
-            };
+            if !self.pace.is_unlimited() {
+                rest = slice_begun.elapsed() * RESTS_FOR_WORK;
+            }
             if begun.elapsed() + rest >= TICK || !self.shared.pause(rest) {
                 break;
             }
         }
         self.pace.spent(bytes, spent);
-        Ok(())
+        Ok(rest)
     }
 
     fn rest(&self, error: &EngineError) -> Duration {
