@@ -56,6 +56,10 @@ impl Store {
         self.meta.view().map(View::new)
     }
 
+    pub(crate) fn passing_view(&self) -> Result<View, EngineError> {
+        self.meta.passing_view().map(View::new)
+    }
+
     /// Hands a batch to the commit queue; `done` runs on the queue's thread. Asks no gate: the caller has.
     pub(crate) fn submit(
         self: &Arc<Self>,

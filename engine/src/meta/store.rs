@@ -36,6 +36,15 @@ pub trait MetaStore: Send + Sync + fmt::Debug {
     /// [`EngineError::ReadOnly`] never; [`EngineError::Io`] where the store was closed.
     fn view(&self) -> Result<Arc<dyn MetaView>, EngineError>;
 
+    /// As [`MetaStore::view`], for who passes through all of the store: what it reads displaces nothing that is kept in memory for
+    /// requests.
+    ///
+    /// # Errors
+    /// As [`MetaStore::view`].
+    fn passing_view(&self) -> Result<Arc<dyn MetaView>, EngineError> {
+        self.view()
+    }
+
     /// Hands a batch to the commit queue and returns at once. `done` is called exactly once, whatever happens.
     fn submit(&self, batch: Batch, done: CommitDone);
 

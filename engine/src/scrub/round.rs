@@ -216,7 +216,7 @@ impl Scrubber {
         self.segments.clear();
         let first = position.first().copied().unwrap_or(0);
         let after = (position.len() > 1).then_some(&position);
-        let page = match check_page(&self.store.view()?, first, after) {
+        let page = match check_page(&self.store.passing_view()?, first, after) {
             Ok(page) => page,
             Err(EngineError::Closed) => return Err(EngineError::Closed),
             Err(error) => {
@@ -260,8 +260,9 @@ impl Scrubber {
         after: Option<&Bytes>,
         found: Vec<Finding>,
     ) -> Result<(), EngineError> {
-        let again =
-            check_page(&self.store.view()?, first, after).map(|page| page.findings).unwrap_or_default();
+        let again = check_page(&self.store.passing_view()?, first, after)
+            .map(|page| page.findings)
+            .unwrap_or_default();
         for finding in found.into_iter().filter(|finding| again.contains(finding)) {
             match (&finding.problem, finding.severity()) {
                 (_, Severity::Note) => {}

@@ -6,11 +6,13 @@ use super::{ScrubStatus, VerifyOnRead};
 use crate::Engine;
 use crate::disk::Disk;
 use crate::disk::faulty::{Fault, Operation};
+use crate::engine::Ports;
 use crate::engine::tests::world::{World, block_on, content, pull, push, repository};
 use crate::limits::{BUFFER_BYTES, SCRUB_PIECE_BYTES};
 use crate::meta::key::{self, Key};
-use crate::meta::{Batch, Damage, Placement, ScrubTally};
+use crate::meta::{Batch, Damage, MetaStore, Placement, RocksConfig, RocksStore, ScrubTally};
 use std::path::PathBuf;
+use std::sync::Arc;
 use strata_types::Digest;
 
 /// A store with small and large blobs.
@@ -32,7 +34,7 @@ fn stored(world: &World) -> (Engine, Vec<Digest>) {
 }
 
 fn scrubber(engine: &Engine) -> Scrubber {
-    Scrubber::new(std::sync::Arc::clone(engine.parts())).unwrap()
+    Scrubber::new(Arc::clone(engine.parts())).unwrap()
 }
 
 /// A whole round in steps of `budget` bytes.
@@ -295,4 +297,35 @@ fn reads_are_verified_as_the_settings_say() {
         });
     }
     assert_eq!(verified, [0, 3, 130]);
+}
+
+#[test]
+fn a_round_leaves_nothing_in_the_memory_of_the_metadata() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = RocksConfig { cache_bytes: 8 << 20, memtable_bytes: 2 << 20 };
+    let world = World::new();
+    let open = || {
+        let rocks = Arc::new(RocksStore::open(dir.path(), &config).unwrap());
+        let ports = Ports { meta: rocks.clone(), ..world.ports() };
+        (Engine::open_with(world.config.clone(), ports).unwrap(), rocks)
+    };
+    let (engine, rocks) = open();
+    block_on(async {
+        for seed in 0..1500 {
+            push(&engine, &content(seed, 100), 60_000).await.unwrap();
+        }
+    });
+    drop((engine, rocks));
+    // Its rows are in tables now.
+    let (engine, rocks) = open();
+    let before = rocks.cached_bytes();
+    let tally = round(&mut scrubber(&engine), u64::MAX);
+    assert_eq!((tally.blobs, tally.findings()), (1500, 0));
+    let after = rocks.cached_bytes();
+    // What a request reads stays there, so the figure does move.
+    let row = vec![key::table::BLOB];
+    assert_eq!(rocks.view().unwrap().scan(&row, None, 1500).unwrap().len(), 1500);
+    let kept = rocks.cached_bytes();
+    assert!(after - before < 16 << 10, "a round kept {} bytes", after - before);
+    assert!(kept - after > 64 << 10, "a list kept {} bytes", kept - after);
 }

@@ -23,7 +23,7 @@ use rocksdb::{DB, WriteBatch, WriteOptions};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use view::OwnedSnapshot;
+use view::{Keep, OwnedSnapshot};
 use watermark::Watermark;
 
 /// Names of the library's threads that merge tables and that write them.
@@ -94,6 +94,11 @@ impl RocksStore {
         })
     }
 
+    #[cfg(test)]
+    pub(crate) fn cached_bytes(&self) -> u64 {
+        self.db.property_int_value("rocksdb.block-cache-usage").unwrap().unwrap()
+    }
+
     /// Bytes of memory that the library uses for memtables and cached blocks, roughly.
     pub fn memory_bytes(&self) -> u64 {
         ["rocksdb.cur-size-all-mem-tables", "rocksdb.block-cache-usage", "rocksdb.estimate-table-readers-mem"]
@@ -105,7 +110,11 @@ impl RocksStore {
 
 impl MetaStore for RocksStore {
     fn view(&self) -> Result<Arc<dyn MetaView>, EngineError> {
-        Ok(Arc::new(OwnedSnapshot::of(self.db.clone())))
+        Ok(Arc::new(OwnedSnapshot::of(self.db.clone(), Keep::Blocks)))
+    }
+
+    fn passing_view(&self) -> Result<Arc<dyn MetaView>, EngineError> {
+        Ok(Arc::new(OwnedSnapshot::of(self.db.clone(), Keep::Nothing)))
     }
 
     fn submit(&self, batch: Batch, done: CommitDone) {

@@ -18,18 +18,33 @@ self_cell::self_cell!(
     }
 );
 
+/// Whether blocks that were not in memory stay there once they were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    Blocks,
+    Nothing,
+}
+
 /// A snapshot and the database that it belongs to.
-pub(super) struct OwnedSnapshot(Cell);
+pub(super) struct OwnedSnapshot {
+    cell: Cell,
+    keep: Keep,
+}
 
 impl OwnedSnapshot {
-    pub(super) fn of(db: Arc<DB>) -> Self {
-        Self(Cell::new(db, |db| db.snapshot()))
+    pub(super) fn of(db: Arc<DB>, keep: Keep) -> Self {
+        Self { cell: Cell::new(db, |db| db.snapshot()), keep }
+    }
+
+    fn reading(&self, mut options: ReadOptions) -> ReadOptions {
+        options.fill_cache(self.keep == Keep::Blocks);
+        options
     }
 }
 
 impl fmt::Debug for OwnedSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sequence = self.0.with_dependent(|_, snapshot| snapshot.sequence_number());
+        let sequence = self.cell.with_dependent(|_, snapshot| snapshot.sequence_number());
         f.debug_struct("OwnedSnapshot").field("sequence", &sequence).finish_non_exhaustive()
     }
 }
@@ -37,8 +52,11 @@ impl fmt::Debug for OwnedSnapshot {
 impl MetaView for OwnedSnapshot {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
         let value = self
-            .0
-            .with_dependent(|_, snapshot| snapshot.get(key))
+            .cell
+            .with_dependent(|_, snapshot| match self.keep {
+                Keep::Blocks => snapshot.get(key),
+                Keep::Nothing => snapshot.get_opt(key, self.reading(ReadOptions::default())),
+            })
             .map_err(|error| failure::on_read(&error))?;
         Ok(value.map(Bytes::from))
     }
@@ -49,13 +67,15 @@ impl MetaView for OwnedSnapshot {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Bytes, Bytes)>, EngineError> {
-        self.0.with_dependent(|_, snapshot| {
-            scan(|options| snapshot.raw_iterator_opt(options), prefix, after, limit)
+        self.cell.with_dependent(|_, snapshot| {
+            scan(|options| snapshot.raw_iterator_opt(self.reading(options)), prefix, after, limit)
         })
     }
 
     fn last(&self, prefix: &[u8]) -> Result<Option<(Bytes, Bytes)>, EngineError> {
-        self.0.with_dependent(|_, snapshot| last(|options| snapshot.raw_iterator_opt(options), prefix))
+        self.cell.with_dependent(|_, snapshot| {
+            last(|options| snapshot.raw_iterator_opt(self.reading(options)), prefix)
+        })
     }
 }
 
