@@ -60,7 +60,8 @@ fn memory(options: &mut Options, config: &RocksConfig) {
 
 fn tables(options: &mut Options, config: &RocksConfig) {
     let mut tables = BlockBasedOptions::default();
-    tables.set_block_cache(&Cache::new_lru_cache(config.cache_bytes));
+    // Without a lock: commits, merges and requests look things up in it side by side. Zero: the table of its entries grows as needed.
+    tables.set_block_cache(&Cache::new_hyper_clock_cache(config.cache_bytes, 0));
     tables.set_format_version(6);
     // A lookup that misses the cache reads and unpacks whole blocks: small ones, for rows are looked up one by one, and lists
     // are short. Inside a block a table of hashes finds the row without a search.
