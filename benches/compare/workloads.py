@@ -303,12 +303,14 @@ class Scale(Workload):
         shape = ["--manifests", str(manifests), "--in-one", str(in_one)]
         out = folder / "figures.json"
         measure = ["--binary", STRATA, "--large", str(folder / "large"), "--small", str(folder / "small"), "--json", str(out)]
+        fill = [SCALE, "fill", str(folder / "large"), *shape]
+        ask = ["taskset", "-c", core, SCALE, "measure", *measure, "--server-core", server.cores, *shape]
         try:
-            for arguments in (["fill", str(folder / "large"), *shape], ["measure", *measure, *shape]):
-                done = subprocess.run([SCALE, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=600)
+            for command in (fill, ask):
+                done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=1200)
                 if done.returncode:
                     raise Failure(done.stderr.strip()[-300:])
-            return {**json.loads(out.read_text()), "command": f"scale fill, scale measure {' '.join(shape)}"}
+            return {**json.loads(out.read_text()), "command": f"scale fill, scale measure --server-core {server.cores} {' '.join(shape)}"}
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             server.start()

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::Write as _;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use strata_benches::content::MANIFEST_TYPE;
 use strata_engine::meta::{Batch, BlobRecord, Edge, EdgeRole, GcItem, ManifestPut, Placement, View};
 use strata_engine::{Engine, EngineConfig};
@@ -28,6 +28,9 @@ pub(crate) fn store(directory: &Path, shape: &Shape) -> Outcome<()> {
     }
     let mut config = EngineConfig::new(directory);
     config.metadata_memory_bytes = MEMORY_BYTES;
+    // Blobs without files would all be found damaged.
+    config.scrub.interval = Duration::ZERO;
+    config.gc.interval = Duration::ZERO;
     let filler = Filler { engine: Engine::open(config)?, runtime: Runtime::new()? };
     let started = Instant::now();
     filler.all("blobs", shape.blobs(), BLOBS, |_, batch, number| {

@@ -56,6 +56,9 @@ enum Work {
         /// Requests of each kind to each store
         #[arg(long, default_value_t = 4000)]
         requests: usize,
+        /// Core that the servers are pinned to; without it they run where the system puts them
+        #[arg(long)]
+        server_core: Option<usize>,
         /// Where the JSON goes; the table goes to standard output
         #[arg(long)]
         json: Option<PathBuf>,
@@ -70,12 +73,13 @@ fn main() -> Outcome<()> {
         Work::Fill { directory, manifests, in_one } => {
             fill::store(&directory, &shape::Shape::new(manifests, in_one))
         }
-        Work::Measure { binary, large, manifests, in_one, small, requests, json, serve } => {
+        Work::Measure { binary, large, manifests, in_one, small, requests, server_core, json, serve } => {
             if !small.exists() {
                 fill::store(&small, &shape::Shape::SMALL)?;
             }
             let stores = [(small, shape::Shape::SMALL), (large, shape::Shape::new(manifests, in_one))];
-            let figures = measure::compare(&binary, &serve, &stores, requests)?;
+            let program = server::Program { binary, core: server_core, arguments: serve };
+            let figures = measure::compare(&program, &stores, requests)?;
             if let Some(path) = json {
                 std::fs::write(path, report::json(&figures))?;
             }

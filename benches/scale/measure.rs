@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use crate::client::{Client, request};
-use crate::server::Server;
+use crate::server::{Program, Server};
 use crate::shape::{Shape, manifest};
 use std::fs::File;
 use std::io::Read as _;
@@ -12,6 +12,8 @@ use strata_benches::content::{MANIFEST_TYPE, Noise, digest};
 
 /// Requests in a row to one store before it is the other's turn.
 const TURN: usize = 50;
+/// So many times as many requests as are measured come first: what a server that has run for a while keeps in memory is there.
+const WARMING: usize = 25;
 /// Durable writes take far longer than reads.
 const WRITES_SHARE: usize = 4;
 /// Entries of a page of tags.
@@ -181,19 +183,20 @@ impl Side {
 
 /// Serves both stores and asks them.
 pub(crate) fn compare(
-    binary: &Path,
-    arguments: &[String],
+    program: &Program,
     stores: &[(PathBuf, Shape); 2],
     requests: usize,
 ) -> Outcome<Figures> {
     let mut figures = [StoreFigures::default(), StoreFigures::default()];
     // The first start after filling may have to write what the log holds: it is not counted.
     for (data, _) in stores {
-        Server::start(binary, data, arguments)?.stop()?;
+        let server = Server::start(program, data)?;
+        server.settle()?;
+        server.stop()?;
     }
     let mut sides = Vec::new();
     for ((data, shape), figures) in stores.iter().zip(&mut figures) {
-        let server = Server::start(binary, data, arguments)?;
+        let server = Server::start(program, data)?;
         figures.manifests = shape.manifests;
         figures.start_ms = milliseconds(server.started_in);
         figures.rest_kib = server.memory_kib("VmRSS")?;
@@ -207,6 +210,13 @@ pub(crate) fn compare(
     for question in &QUESTIONS {
         let count = if question.writes { requests / WRITES_SHARE } else { requests };
         let mut latencies = [Latencies::default(), Latencies::default()];
+        if !question.writes {
+            for side in &mut sides {
+                for _ in 0..requests * WARMING {
+                    side.ask(question)?;
+                }
+            }
+        }
         for (data, _) in stores {
             warm(data)?;
         }
@@ -222,13 +232,13 @@ pub(crate) fn compare(
     for ((side, figures), (data, _)) in sides.into_iter().zip(&mut figures).zip(stores) {
         figures.after_kib = side.server.memory_kib("VmRSS")?;
         figures.peak_kib = side.server.memory_kib("VmHWM")?;
-        figures.start_after_kill_ms = start_after_kill(side, binary, data, arguments)?;
+        figures.start_after_kill_ms = start_after_kill(side, program, data)?;
     }
     Ok(Figures { questions, stores: figures })
 }
 
 /// Kills a server in the middle of writing and starts another one.
-fn start_after_kill(mut side: Side, binary: &Path, data: &Path, arguments: &[String]) -> Outcome<f64> {
+fn start_after_kill(mut side: Side, program: &Program, data: &Path) -> Outcome<f64> {
     let writes = QUESTIONS.iter().filter(|question| question.writes);
     for question in writes {
         for _ in 0..WRITES_BEFORE_KILL / 2 {
@@ -236,7 +246,7 @@ fn start_after_kill(mut side: Side, binary: &Path, data: &Path, arguments: &[Str
         }
     }
     drop(side);
-    let server = Server::start(binary, data, arguments)?;
+    let server = Server::start(program, data)?;
     let took = milliseconds(server.started_in);
     server.stop()?;
     Ok(took)
