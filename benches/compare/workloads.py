@@ -64,7 +64,8 @@ class Workload:
         said = json.loads(load(core, arguments[0], self.address(server), *arguments[1:], lines=self.paths.get(server.key)))
         said["cpu"] = server.usage.cpu_seconds() - before
         said["peak"] = server.usage.peak_bytes()
-        said["command"] = " ".join(map(str, ["strata-load", arguments[0], "ADDRESS", *arguments[1:]]))
+        command = " ".join(map(str, ["strata-load", arguments[0], "ADDRESS", *arguments[1:]]))
+        said["command"] = command.replace(str(server.base), "FOLDER")
         return said
 
     def address(self, server):
