@@ -94,11 +94,6 @@ impl RocksStore {
         })
     }
 
-    #[cfg(test)]
-    pub(crate) fn cached_bytes(&self) -> u64 {
-        self.db.property_int_value("rocksdb.block-cache-usage").unwrap().unwrap()
-    }
-
     /// Bytes of memory that the library uses for memtables and cached blocks, roughly.
     pub fn memory_bytes(&self) -> u64 {
         ["rocksdb.cur-size-all-mem-tables", "rocksdb.block-cache-usage", "rocksdb.estimate-table-readers-mem"]

@@ -8,6 +8,13 @@ use crate::meta::format::{commit, prepare};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
+impl RocksStore {
+    /// Bytes of blocks that are kept in memory.
+    pub(crate) fn cached_bytes(&self) -> u64 {
+        self.db.property_int_value("rocksdb.block-cache-usage").unwrap().unwrap()
+    }
+}
+
 fn small() -> RocksConfig {
     RocksConfig { cache_bytes: 1024 * 1024, memtable_bytes: 2 * 1024 * 1024 }
 }
