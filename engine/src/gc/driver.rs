@@ -202,16 +202,17 @@ impl<'a> Limited<'a> {
     fn new(store: &'a Store, shared: &'a Shared) -> Self {
         let now = Instant::now();
         let mut watch = Watch::default();
-        let is_busy = watch.is_busy(Load::of(&store.counters));
+        let is_busy = watch.is_busy(Load::of(&store.counters), LOOK);
         Self { store, shared, watch, looked_at: now, is_busy, step_begun: now }
     }
 
     /// Removals a second for now: fewer while the server has much to do, unless it runs short of space.
     fn rate(&mut self) -> u32 {
-        if self.looked_at.elapsed() >= LOOK {
+        let since = self.looked_at.elapsed();
+        if since >= LOOK {
             self.looked_at = Instant::now();
             self.is_busy =
-                self.watch.is_busy(Load::of(&self.store.counters)) && !is_short_of_space(self.store);
+                self.watch.is_busy(Load::of(&self.store.counters), since) && !is_short_of_space(self.store);
         }
         rate(self.store.config.gc.rate, self.is_busy)
     }

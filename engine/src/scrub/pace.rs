@@ -43,7 +43,7 @@ impl Pace {
 
     /// What the next tick may do.
     pub(crate) fn tick(&mut self, load: Load) -> Allowance {
-        if self.watch.is_busy(load) {
+        if self.watch.is_busy(load, TICK) {
             self.busy_ticks += 1;
             if self.busy_ticks < BUSY_SHARE {
                 return Allowance::Paused;
